@@ -1,0 +1,259 @@
+# Coppice.  `make help` lists what it does; `make V=1` shows how.
+OS      := $(shell uname -s | tr A-Z a-z)
+VARIANT ?= debug
+O       := build/$(VARIANT)
+WERROR  ?= 1
+V       ?=
+Q       := $(if $(V),,@)
+CC      ?= cc
+PREFIX  ?= /usr/local
+DESTDIR ?=
+version := 0.1.0
+
+flags.debug   := -O1 -g3 -DCOP_FAULTS
+flags.release := -O2 -g -D_FORTIFY_SOURCE=2
+flags.asan    := -O1 -g3 -DCOP_FAULTS -fno-omit-frame-pointer \
+                 -fsanitize=address,undefined -fno-sanitize-recover=all
+flags.tsan    := -O1 -g3 -fsanitize=thread
+flags.fuzz    := -O1 -g3 -fno-omit-frame-pointer \
+                 -fsanitize=fuzzer-no-link,address,undefined \
+                 -fno-sanitize-recover=all
+
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wundef \
+            -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough -Wcast-qual \
+            $(if $(filter 1,$(WERROR)),-Werror)
+llhttp.dir := /usr/share/llhttp
+cflags   := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
+            -Inetpolicy -Idataplane -isystem /usr/share/include/llhttp \
+            -fPIE -fstack-protector-strong $(warnings) $(flags.$(VARIANT))
+ldflags  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+
+# The compiler minds its numbers.
+cflags.netpolicy := -Wconversion
+cflags.netpolicy/base := -Wconversion
+cflags.netpolicy/nft := -Wconversion
+cflags.netpolicy/pf := -Wconversion
+
+# A module is a few directories.  What lies in DIR/linux or DIR/freebsd is
+# built there and nowhere else.  Each becomes an archive, so that a program
+# takes, and needs the libraries of, what it uses.
+dirs.base      := netpolicy/base
+dirs.netpolicy := netpolicy netpolicy/nft netpolicy/pf
+dirs.npjson    := netpolicy/json
+dirs.npcmd     := netpolicy/cmd
+dirs.io        := dataplane/io
+dirs.http      := dataplane/http
+dirs.link      := dataplane/link
+dirs.proxy     := dataplane/proxy
+dirs.egress    := dataplane/egress
+dirs.envd      := dataplane/envd
+dirs.priv      := ctl/priv
+dirs.substrate := ctl/substrate
+dirs.sandbox   := ctl/sandbox
+dirs.api       := ctl/api
+dirs.testlib   := tests/lib
+modules := testlib api sandbox priv substrate link proxy egress http npcmd \
+           npjson netpolicy io base
+
+srcs = $(filter-out %_main.c, \
+         $(foreach d,$(dirs.$1),$(wildcard $d/*.c $d/$(OS)/*.c)))
+
+pkgs  = $(if $(strip $1),$(shell pkg-config --libs $1 || \
+          echo missing: see tools/setup))
+quote = "$(subst $(empty) $(empty),"$(comma)",$(strip $1))"
+empty :=
+comma := ,
+
+all:
+
+# --- objects and archives -----------------------------------------------------
+
+# The rule that compiles also writes down how, for compile_commands.json.
+$O/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(cflags) $(cflags.$(*D)) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '{"directory":"$(CURDIR)","file":"$<","arguments":[$(subst '"',\"',$(call \
+	    quote,$(filter-out -DCOP_VERSION=%,$(CC) $(cflags) $(CFLAGS)) -c $<))]},' > $(@:.o=.cdb)
+
+# Other people's sources, compiled with fewer questions asked.
+$O/llhttp/%.o: $(llhttp.dir)/%.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    llhttp/$*.c")
+	$(Q)$(CC) -std=gnu17 -isystem /usr/share/include/llhttp -fPIE \
+	    $(flags.$(VARIANT)) $(CFLAGS) -w -c -o $@ $<
+llhttp.o := $(patsubst %,$O/llhttp/%.o,api http llhttp)
+
+define archive
+$O/lib$1.a: $(patsubst %.c,$O/%.o,$(call srcs,$1)) $2
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(Q)ar rcs $$@ $$^
+endef
+$(foreach m,$(modules),$(eval $(call archive,$m,$(if $(filter http,$m),$(llhttp.o)))))
+archives := $(patsubst %,$O/lib%.a,$(modules))
+
+# --- programs -----------------------------------------------------------------
+
+# $(call program,NAME,MAIN,MODULES,PACKAGES,LIBS)
+define program
+programs += $O/bin/$1
+$O/bin/$1: $O/$(2:.c=.o) $(patsubst %,$O/lib%.a,$3)
+	@mkdir -p $$(@D)
+	$(if $(V),,@echo "  LD    $1")
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS) -o $$@ $O/$(2:.c=.o) \
+	    -Wl,--start-group $(patsubst %,$O/lib%.a,$3) -Wl,--end-group \
+	    $$(call pkgs,$4) $5
+endef
+
+$(eval $(call program,coppiced,ctl/coppiced_main.c,io base,,-lev -lpthread))
+$(eval $(call program,coppice-apid,ctl/apid_main.c,api sandbox http npjson \
+  netpolicy io base,jansson sqlite3 libmd,-lev -lpthread))
+$(eval $(call program,coppice-privd,ctl/priv/privd_main.c,priv substrate link \
+  netpolicy io base,libmnl libnftnl libcap-ng libseccomp,-lev -lpthread))
+$(eval $(call program,coppice-proxyd,dataplane/proxy/proxyd_main.c,proxy http \
+  io base,jansson,-lev))
+$(eval $(call program,coppice-egressd,dataplane/egress/egressd_main.c,egress \
+  io base,,-lev))
+$(eval $(call program,netpolicy,netpolicy/netpolicy_main.c,npcmd npjson \
+  netpolicy base,jansson,))
+$(eval $(call program,coppice,tools/coppice_main.c,io base,jansson libcurl,-lev))
+
+# envd is pid 1 of a sandbox: static, small, of objects of its own.
+envd.cflags  := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
+                -Inetpolicy -Idataplane \
+                -isystem /usr/share/include/llhttp -Os -g \
+                -ffunction-sections -fdata-sections -fno-pie \
+                -fno-asynchronous-unwind-tables $(warnings)
+envd.srcs    := $(call srcs,envd) dataplane/envd/envd_main.c \
+                $(call srcs,http) $(call srcs,base) \
+                $(filter dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
+envd.objs    := $(patsubst %.c,$O/envd/%.o,$(envd.srcs)) \
+                $(patsubst %,$O/envd/llhttp/%.o,api http llhttp)
+$O/envd/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    envd: $<")
+	$(Q)$(CC) $(envd.cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+$O/envd/llhttp/%.o: $(llhttp.dir)/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -isystem /usr/share/include/llhttp -Os -fno-pie \
+	    -ffunction-sections -fdata-sections -w -c -o $@ $<
+$O/bin/envd: $(envd.objs)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    envd (static)")
+	$(Q)$(CC) -static -no-pie -Wl,--gc-sections -o $@.full $^ \
+	    -lev -ljansson -lmd -lz -lm
+	$(Q)strip -o $@ $@.full
+programs += $O/bin/envd
+
+# --- tests --------------------------------------------------------------------
+
+test.libs = $(shell pkg-config --libs jansson sqlite3 libmd libmnl libnftnl \
+              libcap-ng libseccomp libcurl libssl libcrypto 2>/dev/null) -lev -lpthread -lz -lutil
+define testprog
+testprogs += $O/bin/tests/$1
+$O/bin/tests/$1: $O/$2.o $(archives)
+	@mkdir -p $$(@D)
+	$(if $(V),,@echo "  LD    tests/$1")
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS) -o $$@ $O/$2.o \
+	    -Wl,--start-group $(archives) -Wl,--end-group $(test.libs)
+endef
+unit.srcs  := $(wildcard tests/unit/test_*.c)
+tool.srcs  := $(wildcard tests/net/*.c tests/api/*.c tests/fault/*.c tests/bench/*.c)
+$(foreach t,$(unit.srcs) $(tool.srcs),$(eval \
+  $(call testprog,$(notdir $(t:.c=)),$(t:.c=))))
+
+# Fuzzers need clang: libFuzzer brings main.
+fuzz.srcs := $(wildcard tests/fuzz/fuzz_*.c)
+define fuzzprog
+fuzzers += $O/bin/fuzz/$1
+$O/bin/fuzz/$1: $O/$2.o $(archives)
+	@mkdir -p $$(@D)
+	$(Q)$(CC) $(cflags) $(ldflags) -fsanitize=fuzzer -o $$@ $O/$2.o \
+	    -Wl,--start-group $(archives) -Wl,--end-group $(test.libs)
+endef
+$(foreach t,$(fuzz.srcs),$(eval \
+  $(call fuzzprog,$(notdir $(t:.c=)),$(t:.c=))))
+
+# --- targets ------------------------------------------------------------------
+
+.DEFAULT_GOAL := all
+.PHONY: all setup run test check check-unit check-golden golden-update asan \
+  tsan fuzz fault bench lint layers fmt fmt-check analyze freebsd-check \
+  compile_commands.json install clean help tests fuzzers envd
+
+all: $(programs) ## every program into build/debug/bin
+tests: all $(testprogs)
+fuzzers: $(fuzzers)
+
+setup: ## install what is missing on this machine (tools/setup --check only looks)
+	$(Q)tools/setup
+
+run: setup ## build, build the base template once, start everything
+	$(Q)$(MAKE) --no-print-directory VARIANT=release all
+	$(Q)tools/run build/release/bin
+
+test: setup ## the whole suite, with its own set-up; ends with one line
+	$(Q)$(MAKE) --no-print-directory -j2 tests
+	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=fuzz CC=clang-14 fuzzers
+	$(Q)tests/run
+
+check: tests ## the part of the suite that needs no root
+	$(Q)tests/run unit golden
+
+check-%: tests ## one kind: unit golden net api fault fuzz; T=name picks one
+	$(Q)tests/run $* $(T)
+
+golden-update: all ## rewrite expected files; the diff is the review
+	$(Q)tools/golden.sh update $O/bin/netpolicy
+
+asan: ## unit and golden tests under address and undefined sanitizers
+	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=asan tests
+	$(Q)VARIANT=asan tests/run unit golden
+
+tsan: ## unit tests under the thread sanitizer
+	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=tsan tests
+	$(Q)VARIANT=tsan tests/run unit
+
+fuzz: ## every fuzzer for SECONDS_EACH (600)
+	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=fuzz CC=clang-14 fuzzers
+	$(Q)FUZZ_SECONDS=$(or $(SECONDS_EACH),600) tests/run fuzz
+
+bench: setup ## measure; prints a table, writes build/bench.json
+	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=release all tests
+	$(Q)tests/bench/run build/release/bin
+
+lint: layers fmt-check freebsd-check ## static checks; quiet when all is well
+	$(Q)tools/lint.sh
+
+layers: tests ## who includes whom, against tools/layers.txt
+	$(Q)awk -f tools/layers.awk tools/layers.txt \
+	    $$(find $O -name '*.d' -not -path '*/envd/*')
+
+csrc = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+fmt: ## clang-format on what git knows
+	$(Q)clang-format-14 -i $(csrc)
+fmt-check:
+	$(Q)clang-format-14 --dry-run --Werror $(csrc)
+
+analyze: ## gcc -fanalyzer, by hand: it is slow and has opinions
+	$(Q)$(MAKE) --no-print-directory O=build/analyze CFLAGS=-fanalyzer WERROR=0 all
+
+freebsd-check: ## cross-compile everything portable for FreeBSD with zig cc
+	$(Q)tools/freebsd-check.sh
+
+compile_commands.json: tests ## for editors
+	$(Q)(echo '['; find $O -name '*.cdb' | sort | xargs cat | sed '$$ s/,$$//'; echo ']') > $@
+
+install: ## into $(DESTDIR)$(PREFIX)
+	$(Q)$(MAKE) --no-print-directory VARIANT=release all
+	$(Q)tools/install.sh build/release/bin "$(DESTDIR)" "$(PREFIX)"
+
+clean:
+	$(Q)rm -rf build compile_commands.json
+
+help: ## this list
+	$(Q)awk -F':.*## ' '/^[a-z%_.-]+:.*## /{printf "%-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include $(shell find $O -name '*.d' 2>/dev/null)

@@ -1,0 +1,31 @@
+/* http/client.h - one HTTP/1.1 request on a socket, answered in the loop. */
+#ifndef HTTP_CLIENT_H
+#define HTTP_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "io/loop.h"
+
+struct http_call {
+	/* status 0: it failed, e says why.  The call may be freed in here. */
+	void (*on_done)(struct http_call *c, int status, const char *body,
+	    size_t n, const struct err *e);
+	void *ctx;
+	struct http_call_priv *priv;
+};
+
+/*
+ * Connects fd (a fresh non-blocking TCP socket, in whatever namespace) to
+ * 127.0.0.1:port, sends, reads at most max bytes of body, closes fd.  Takes
+ * fd.  headers: "Name: value\r\n" lines, or NULL.  -1 only if it could not
+ * even begin; on_done is not called then.
+ */
+int http_call_start(struct loop *l, struct http_call *c, int fd, uint16_t port,
+    const char *method, const char *path, const char *headers, const void *body,
+    size_t n, size_t max, uint64_t timeout_ms, struct err *e);
+/* No on_done will come any more. */
+void http_call_cancel(struct http_call *c);
+
+#endif

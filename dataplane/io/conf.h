@@ -1,0 +1,71 @@
+/*
+ * io/conf.h - coppiced.conf: `key = value`, `#` comments.  Every key is a row
+ * of one table in conf.c: name, type, default, limits, help text; the manual
+ * page's table is made from it.
+ */
+#ifndef IO_CONF_H
+#define IO_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/prefix.h"
+
+enum { CONF_LIST_MAX = 64, CONF_TEXT_MAX = 256 };
+
+struct conf_prefix {
+	struct np_prefix prefix;
+	uint32_t line;
+};
+
+struct conf {
+	char api_listen[CONF_TEXT_MAX];	   /* address:port, 127.0.0.1:3000 */
+	char way_in_listen[CONF_TEXT_MAX]; /* 127.0.0.1:3002 */
+	char state_dir[CONF_TEXT_MAX];	   /* /var/lib/coppice */
+	char domain[CONF_TEXT_MAX]; /* of sandbox URLs; "" = say nothing */
+	char log_level[16];	    /* error warn info debug */
+
+	struct np_prefix net4;	/* 10.78.0.0/16: a /31 for each slot */
+	struct np_prefix net6;	/* fd77::/64 */
+	bool ipv6;		/* give sandboxes IPv6 */
+	uint32_t resolver_port; /* 5300: where egressd listens */
+	char upstream_dns[CONF_LIST_MAX][64]; /* none: the host's own */
+	size_t nupstream_dns;
+	struct conf_prefix site_deny[CONF_LIST_MAX], site_allow[CONF_LIST_MAX];
+	size_t nsite_deny, nsite_allow;
+
+	uint32_t id_base;	/* first host uid/gid for sandboxes */
+	uint32_t max_sandboxes; /* slots 1..max; 1 to 16383 */
+	uint32_t pool_slots;	/* slots kept ready */
+	uint32_t default_cpu_count, default_memory_mb, default_disk_mb;
+	uint32_t pids_max;	 /* in one sandbox */
+	uint32_t host_memory_mb; /* for all sandboxes; 0 = 80 % of it */
+	char disk_backend[16];	 /* auto btrfs image */
+	uint32_t disk_image_mb;	 /* 32768 */
+
+	uint32_t default_timeout_s; /* v2: 300 */
+	uint32_t max_timeout_h;	    /* 24 */
+	bool require_secure;
+	bool activity_extends_timeout;
+	bool policy_while_paused;
+	char api_keys[1024]; /* or environment COPPICE_API_KEYS */
+	char api_keys_file[CONF_TEXT_MAX];
+};
+
+void conf_defaults(struct conf *c);
+/*
+ * Reads a file over the defaults; NULL reads none.  Every error is written to
+ * `complain` as FILE:LINE: sentence; -1 if there was any.
+ */
+int conf_read(struct conf *c, const char *path, FILE *complain);
+/* COPPICE_API_KEYS and COPPICE_API_KEYS_FILE, as the same keys. */
+void conf_environment(struct conf *c);
+/* The whole effective configuration, in the same grammar. */
+void conf_print(const struct conf *c, FILE *to);
+/* mdoc rows for coppiced.conf(5). */
+void conf_print_man(FILE *to);
+
+#endif

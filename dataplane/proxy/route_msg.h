@@ -1,0 +1,42 @@
+/*
+ * route_msg.h - what coppice-apid tells coppice-proxyd about sandboxes.
+ *
+ * proxyd holds the whole table and asks nobody on a request.  It drains this
+ * channel before each look-up, and apid sends before it answers its client,
+ * so a client never sees a table older than the answer it got.
+ */
+#ifndef PROXY_ROUTE_MSG_H
+#define PROXY_ROUTE_MSG_H
+
+#include <stdint.h>
+
+enum route_type {
+	ROUTE_RESET, /* forget all: a new apid; SETs follow, then SYNCED */
+	ROUTE_SYNCED,
+	ROUTE_SET, /* struct route_set */
+	ROUTE_DEL, /* struct route_del */
+};
+
+enum route_state { ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_CHANGING };
+
+struct route_hdr {
+	uint16_t type;
+	uint16_t len; /* of the body */
+};
+
+struct route_set {
+	char id[32];
+	uint32_t slot, incarnation;
+	uint8_t state;		 /* enum route_state */
+	uint8_t private_traffic; /* allowPublicTraffic: false */
+	uint8_t auto_resume;
+	uint8_t pad;
+	char traffic_token[72]; /* "" if none */
+	char mask_host[256];	/* maskRequestHost, "" if none */
+};
+
+struct route_del {
+	char id[32];
+};
+
+#endif
