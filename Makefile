@@ -25,7 +25,7 @@ warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             $(if $(filter 1,$(WERROR)),-Werror)
 llhttp.dir := /usr/share/llhttp
 cflags   := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
-            -Inetpolicy -Idataplane -isystem /usr/share/include/llhttp \
+            -Inetpolicy -Idataplane -Itests -isystem /usr/share/include/llhttp \
             -fPIE -fstack-protector-strong $(warnings) $(flags.$(VARIANT))
 ldflags  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
