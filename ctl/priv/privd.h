@@ -1,0 +1,21 @@
+/*
+ * privd.h - the two privileged processes: one program, one of them each time.
+ *
+ *	coppice-privd rules -f CONF [--remove]
+ *	coppice-privd spawn -f CONF
+ *
+ * Each runs its loop until its channels close or SIGTERM comes: 0 then, -1
+ * with e when it could not start or found a message that does not fit.
+ */
+#ifndef PRIV_PRIVD_H
+#define PRIV_PRIVD_H
+
+#include "base/err.h"
+#include "io/conf.h"
+
+int rules_main(const struct conf *cf, struct err *e);
+/* Deletes the table and the routing rules; both absent is fine. */
+int rules_remove(const struct conf *cf, struct err *e);
+int spawn_main(const struct conf *cf, struct err *e);
+
+#endif
