@@ -23,8 +23,7 @@
 
 #define BODY_BYTES 700
 
-static int
-die(const char *what)
+static void __attribute__((noreturn)) die(const char *what)
 {
 	perror(what);
 	exit(2);
@@ -78,8 +77,7 @@ answer_all(int fd, const char *answer, size_t n)
 	}
 }
 
-static int
-serve_http(const char *port)
+static void __attribute__((noreturn)) serve_http(const char *port)
 {
 	char answer[BODY_BYTES + 200], body[BODY_BYTES + 1];
 	struct epoll_event ev = { .events = EPOLLIN }, got[256];
@@ -174,7 +172,7 @@ send_back(int fd, const char *path)
 	return off == st.st_size;
 }
 
-static int
+static void __attribute__((noreturn))
 serve_store(const char *port, const char *path)
 {
 	int ls = listen_on(port);
@@ -288,7 +286,7 @@ pass_on(int client, const char *to)
 	close(ep);
 }
 
-static int
+static void __attribute__((noreturn))
 serve_splice(const char *port, const char *to)
 {
 	int ls = listen_on(port);
@@ -307,11 +305,11 @@ int
 main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "http") == 0)
-		return serve_http(argv[2]);
+		serve_http(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "store") == 0)
-		return serve_store(argv[2], argv[3]);
+		serve_store(argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "splice") == 0)
-		return serve_splice(argv[2], argv[3]);
+		serve_splice(argv[2], argv[3]);
 	fprintf(stderr, "usage: bench_peers http PORT | store PORT FILE | "
 			"splice PORT TO\n");
 	return 2;
