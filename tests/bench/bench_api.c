@@ -240,7 +240,7 @@ kill_box(struct conn *c, const struct box *b)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sandboxes/%s", b->id);
+	snprintf(path, sizeof(path), "/sandboxes/%.*s", ID_MAX, b->id);
 	call(c, "DELETE", path, "");
 	expect(c, 204, "kill");
 }
@@ -440,7 +440,7 @@ put_policy(struct conn *c, const struct box *b, bool open)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sandboxes/%s/network", b->id);
+	snprintf(path, sizeof(path), "/sandboxes/%.*s/network", ID_MAX, b->id);
 	call(c, "PUT", path,
 	    open ? "{\"allowOut\":[\"1.1.1.1\",\"9.9.9.0/24\"],"
 		   "\"denyOut\":[\"0.0.0.0/0\"]}"

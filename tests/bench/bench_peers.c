@@ -19,6 +19,8 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BODY_BYTES 700
@@ -301,9 +303,71 @@ serve_splice(const char *port, const char *to)
 	}
 }
 
+/* --- spawn: what a sandbox costs without a server
+ * ---------------------------*/
+
+static double
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static double
+first_output(char **argv)
+{
+	double t0 = now_ms(), took;
+	char text[64];
+	int p[2];
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		die("pipe");
+	pid = vfork();
+	if (pid == 0) {
+		dup2(p[1], STDOUT_FILENO);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	close(p[1]);
+	if (read(p[0], text, sizeof(text)) <= 0)
+		die(argv[0]);
+	took = now_ms() - t0;
+	(void)waitpid(pid, NULL, 0);
+	close(p[0]);
+	return took;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int
+spawn(int n, char **argv)
+{
+	double *v = calloc((size_t)n, sizeof(*v));
+
+	if (v == NULL)
+		die("memory");
+	for (int i = 0; i < n; i++)
+		v[i] = first_output(argv);
+	qsort(v, (size_t)n, sizeof(*v), by_value);
+	printf("%.4f %.4f\n", v[n / 2], v[n * 99 / 100]);
+	free(v);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
+	if (argc >= 4 && strcmp(argv[1], "spawn") == 0 && atoi(argv[2]) > 0)
+		return spawn(atoi(argv[2]), argv + 3);
 	if (argc == 3 && strcmp(argv[1], "http") == 0)
 		serve_http(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "store") == 0)
@@ -311,6 +375,6 @@ main(int argc, char **argv)
 	if (argc == 4 && strcmp(argv[1], "splice") == 0)
 		serve_splice(argv[2], argv[3]);
 	fprintf(stderr, "usage: bench_peers http PORT | store PORT FILE | "
-			"splice PORT TO\n");
+			"splice PORT TO | spawn N PROGRAM...\n");
 	return 2;
 }
