@@ -48,12 +48,13 @@ dirs.link      := dataplane/link
 dirs.proxy     := dataplane/proxy
 dirs.egress    := dataplane/egress
 dirs.envd      := dataplane/envd
+dirs.monitor   := ctl/monitor
 dirs.priv      := ctl/priv
 dirs.substrate := ctl/substrate
 dirs.sandbox   := ctl/sandbox
 dirs.api       := ctl/api
 dirs.testlib   := tests/lib
-modules := testlib api sandbox priv substrate link proxy egress http npcmd \
+modules := testlib api sandbox monitor priv substrate link proxy egress http npcmd \
            npjson netpolicy io base
 
 srcs = $(filter-out %_main.c, \
@@ -107,7 +108,7 @@ $O/bin/$1: $O/$(2:.c=.o) $(patsubst %,$O/lib%.a,$3)
 	    $$(call pkgs,$4) $5
 endef
 
-$(eval $(call program,coppiced,ctl/coppiced_main.c,io base,,-lev -lpthread))
+$(eval $(call program,coppiced,ctl/coppiced_main.c,monitor io base,,-lev -lpthread))
 $(eval $(call program,coppice-apid,ctl/apid_main.c,api sandbox http npjson \
   netpolicy io base,jansson sqlite3 libmd,-lev -lpthread))
 $(eval $(call program,coppice-privd,ctl/priv/privd_main.c,priv substrate link \

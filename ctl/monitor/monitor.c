@@ -1,0 +1,636 @@
+#include "ctl/monitor/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "io/child.h"
+#include "io/log.h"
+#include "io/loop.h"
+#include "io/seqpkt.h"
+
+enum {
+	KILL_AFTER_MS = 2000,  /* between SIGTERM and SIGKILL */
+	STOP_AFTER_MS = 10000, /* the same for apid, which may have work */
+	QUICK_MS = 5000,       /* a shorter life counts as a crash at start */
+	BACKOFF_FIRST_MS = 50,
+	BACKOFF_MAX_MS = 10000,
+	GIVE_UP_AFTER = 6, /* failed starts, if there never was a good one */
+	BIND_WAIT_MS = 5000,
+};
+
+enum who { APID, RULES, SPAWN, PROXYD, EGRESSD, NCHILDREN };
+
+static const char *const names[NCHILDREN] = { "coppice-apid",
+	"coppice-privd rules", "coppice-privd spawn", "coppice-proxyd",
+	"coppice-egressd" };
+
+/* What is started as one: its members live and die together. */
+struct group {
+	struct loop_timer kill, again;
+	unsigned quick; /* short lives in a row */
+	struct mono started;
+};
+
+struct monitor {
+	struct loop *loop;
+	struct conf conf;
+	const struct monitor_options *opt;
+	char dir[4096];
+	struct listeners listen;
+	pid_t pid[NCHILDREN]; /* -1: not running */
+	bool told[NCHILDREN]; /* SIGTERM was sent */
+	struct group core, egress;
+	struct seqpkt ctl[2]; /* to proxyd, to egressd */
+	struct loop_io ready; /* apid writes a byte there */
+	struct loop_signal chld, term, intr, hup;
+	bool was_ready, stopping, reloading, failed;
+	struct mono begun;
+};
+
+static bool
+is_core(enum who w)
+{
+	return w == APID || w == RULES || w == SPAWN;
+}
+
+static bool
+any_core(const struct monitor *m)
+{
+	return m->pid[APID] > 0 || m->pid[RULES] > 0 || m->pid[SPAWN] > 0;
+}
+
+static void
+tell(struct monitor *m, enum who w, int sig)
+{
+	if (m->pid[w] <= 0 || (sig == SIGTERM && m->told[w]))
+		return;
+	m->told[w] = true;
+	(void)kill(m->pid[w], sig);
+}
+
+/* --- starting --------------------------------------------------------------*/
+
+static void
+on_ctl_msg(
+    struct seqpkt *c, const void *msg, size_t len, const int *fds, size_t nfds)
+{
+	(void)c;
+	(void)msg;
+	log_warn("monitor.unexpected len=%zu", len);
+	for (size_t i = 0; i < nfds; i++)
+		(void)close(fds[i]);
+}
+
+/* Its process is about to be reaped; that is where we act. */
+static void
+on_ctl_close(struct seqpkt *c)
+{
+	(void)c;
+}
+
+static void
+ctl_open(struct monitor *m, struct seqpkt *c, int fd)
+{
+	if (c->io.fd >= 0)
+		seqpkt_close(c);
+	c->on_msg = on_ctl_msg;
+	c->on_close = on_ctl_close;
+	seqpkt_open(m->loop, c, fd);
+}
+
+static int
+start(struct monitor *m, enum who w, const struct spec *s, struct err *e)
+{
+	pid_t pid = spec_start(s, m->dir, e);
+
+	if (pid < 0)
+		return -1;
+	m->pid[w] = pid;
+	m->told[w] = false;
+	log_debug("child.start name=\"%s\" pid=%ld", names[w], (long)pid);
+	return 0;
+}
+
+static void
+common_args(struct monitor *m, struct spec *s)
+{
+	if (m->opt->conf_path == NULL)
+		return;
+	spec_arg(s, "-f");
+	spec_arg(s, m->opt->conf_path);
+}
+
+/* What the proxies are told by arguments: they read no configuration. */
+static void
+proxy_args(struct monitor *m, struct spec *s, char net4[NP_PREFIX_TEXT],
+    char net6[NP_PREFIX_TEXT])
+{
+	spec_arg(s, "-4");
+	spec_arg(s, np_prefix_text(&m->conf.net4, net4));
+	if (m->conf.ipv6) {
+		spec_arg(s, "-6");
+		spec_arg(s, np_prefix_text(&m->conf.net6, net6));
+	}
+	spec_arg(s, "-l");
+	spec_arg(s, m->conf.log_level);
+}
+
+static int
+start_proxyd(struct monitor *m, int route, int sock, struct err *e)
+{
+	struct spec s = { .program = "coppice-proxyd", .user = "_coppice_px" };
+	char net4[NP_PREFIX_TEXT], net6[NP_PREFIX_TEXT];
+	int ctl[2], rc;
+
+	if (seqpkt_pair(ctl, e) < 0)
+		return -1;
+	proxy_args(m, &s, net4, net6);
+	spec_fd(&s, "way_in", m->listen.fd[L_WAY_IN]);
+	spec_fd(&s, "route", route);
+	spec_fd(&s, "sock", sock);
+	spec_fd(&s, "ctl", ctl[1]);
+	rc = start(m, PROXYD, &s, e);
+	(void)close(ctl[1]);
+	if (rc < 0)
+		(void)close(ctl[0]);
+	else
+		ctl_open(m, &m->ctl[0], ctl[0]);
+	return rc;
+}
+
+/* Takes fd. */
+static int
+hand_over(struct monitor *m, const char *name, int fd, struct err *e)
+{
+	struct child_handover h = { .name = "" };
+
+	(void)snprintf(h.name, sizeof(h.name), "%s", name);
+	return seqpkt_post(&m->ctl[0], &h, sizeof(h), &fd, 1, e);
+}
+
+struct channels {
+	int rules[2], spawn[2], route[2], sock[2], ready[2];
+};
+
+static int
+channels_open(struct channels *c, struct err *e)
+{
+	memset(c, -1, sizeof(*c));
+	if (seqpkt_pair(c->rules, e) < 0 || seqpkt_pair(c->spawn, e) < 0 ||
+	    seqpkt_pair(c->route, e) < 0 || seqpkt_pair(c->sock, e) < 0)
+		return -1;
+	if (pipe2(c->ready, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(e, "pipe");
+	return 0;
+}
+
+/* Our copies must go, or nobody would ever see an end. */
+static void
+channels_close(struct channels *c)
+{
+	int *pairs[] = { c->rules, c->spawn, c->route, c->sock, c->ready };
+
+	for (size_t i = 0; i < countof(pairs); i++) {
+		drop_fd(&pairs[i][0]);
+		drop_fd(&pairs[i][1]);
+	}
+}
+
+static int
+start_privds(struct monitor *m, struct channels *c, struct err *e)
+{
+	struct spec rules = { .program = "coppice-privd" };
+	struct spec spawn = { .program = "coppice-privd" };
+
+	spec_arg(&rules, "rules");
+	common_args(m, &rules);
+	spec_fd(&rules, "rules", c->rules[1]);
+	spec_arg(&spawn, "spawn");
+	common_args(m, &spawn);
+	spec_fd(&spawn, "spawn", c->spawn[1]);
+	spec_fd(&spawn, "sock", c->sock[1]);
+	if (start(m, RULES, &rules, e) < 0)
+		return -1;
+	return start(m, SPAWN, &spawn, e);
+}
+
+static int
+start_apid(struct monitor *m, struct channels *c, struct err *e)
+{
+	struct spec s = {
+		.program = "coppice-apid", .user = "_coppice", .keys = true
+	};
+
+	common_args(m, &s);
+	spec_fd(&s, "api", m->listen.fd[L_API]);
+	spec_fd(&s, "rules", c->rules[0]);
+	spec_fd(&s, "spawn", c->spawn[0]);
+	spec_fd(&s, "route", c->route[0]);
+	spec_fd(&s, "ready", c->ready[1]);
+	return start(m, APID, &s, e);
+}
+
+static void watch_ready(struct monitor *m, int fd);
+
+static int
+start_core(struct monitor *m, struct err *e)
+{
+	struct channels c;
+	int rc;
+
+	m->core.started = mono_now();
+	rc = channels_open(&c, e);
+	if (rc == 0)
+		rc = start_privds(m, &c, e);
+	if (rc == 0)
+		rc = start_apid(m, &c, e);
+	if (rc == 0 && m->pid[PROXYD] > 0) {
+		rc = hand_over(m, "route", take_fd(&c.route[1]), e);
+		if (rc == 0)
+			rc = hand_over(m, "sock", take_fd(&c.sock[0]), e);
+	} else if (rc == 0) {
+		rc = start_proxyd(m, c.route[1], c.sock[0], e);
+	}
+	if (rc == 0)
+		watch_ready(m, take_fd(&c.ready[0]));
+	channels_close(&c);
+	return rc;
+}
+
+static int
+start_egressd(struct monitor *m, struct err *e)
+{
+	struct spec s = { .program = "coppice-egressd", .user = "_coppice_eg" };
+	char net4[NP_PREFIX_TEXT], net6[NP_PREFIX_TEXT];
+	int ctl[2], rc;
+
+	m->egress.started = mono_now();
+	if (seqpkt_pair(ctl, e) < 0)
+		return -1;
+	proxy_args(m, &s, net4, net6);
+	for (size_t i = 0; i < m->conf.nupstream_dns; i++) {
+		spec_arg(&s, "-u");
+		spec_arg(&s, m->conf.upstream_dns[i]);
+	}
+	spec_fd(&s, "dns4u", m->listen.fd[L_DNS4U]);
+	spec_fd(&s, "dns4t", m->listen.fd[L_DNS4T]);
+	spec_fd(&s, "dns6u", m->listen.fd[L_DNS6U]);
+	spec_fd(&s, "dns6t", m->listen.fd[L_DNS6T]);
+	spec_fd(&s, "ctl", ctl[1]);
+	rc = start(m, EGRESSD, &s, e);
+	(void)close(ctl[1]);
+	if (rc < 0)
+		(void)close(ctl[0]);
+	else
+		ctl_open(m, &m->ctl[1], ctl[0]);
+	return rc;
+}
+
+/* --- readiness
+ * --------------------------------------------------------------*/
+
+static void
+on_ready(struct loop_io *w, unsigned events)
+{
+	struct monitor *m = container_of(w, struct monitor, ready);
+	char byte;
+	ssize_t n = read(w->fd, &byte, 1);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	loop_io_stop(w);
+	drop_fd(&w->fd);
+	if (n != 1)
+		return;
+	log_info("coppiced.ready api=%s way_in=%s ms=%llu", m->conf.api_listen,
+	    m->conf.way_in_listen,
+	    (unsigned long long)mono_ms(m->core.started, mono_now()));
+	if (m->was_ready)
+		return;
+	m->was_ready = true;
+	printf("coppiced: ready: API http://%s, way in http://%s\n",
+	    m->conf.api_listen, m->conf.way_in_listen);
+	(void)fflush(stdout);
+}
+
+static void
+watch_ready(struct monitor *m, int fd)
+{
+	loop_io_stop(&m->ready);
+	drop_fd(&m->ready.fd);
+	m->ready = (struct loop_io){ .on_ready = on_ready, .fd = fd };
+	loop_io_set(m->loop, &m->ready, LOOP_READ);
+}
+
+/* --- dying and starting again
+ * -----------------------------------------------*/
+
+static void
+give_up(struct monitor *m)
+{
+	log_error("coppiced.give_up after=%d: the lines above say why",
+	    GIVE_UP_AFTER);
+	m->failed = true;
+	m->stopping = true;
+}
+
+static uint64_t
+backoff_ms(struct group *g)
+{
+	unsigned shift;
+
+	if (mono_ms(g->started, mono_now()) >= QUICK_MS)
+		g->quick = 0;
+	shift = g->quick++;
+	if (shift > 8 || BACKOFF_FIRST_MS << shift > BACKOFF_MAX_MS)
+		return BACKOFF_MAX_MS;
+	return (uint64_t)(BACKOFF_FIRST_MS << shift);
+}
+
+static void
+start_later(struct monitor *m, struct group *g)
+{
+	uint64_t ms;
+
+	if (g->again.active)
+		return;
+	loop_timer_stop(&g->kill);
+	ms = m->reloading ? 0 : backoff_ms(g);
+	if (!m->was_ready && m->core.quick > GIVE_UP_AFTER)
+		give_up(m);
+	loop_timer_start(m->loop, &g->again, ms);
+}
+
+static void
+end_core(struct monitor *m, int sig)
+{
+	for (int w = 0; w < NCHILDREN; w++)
+		if (is_core((enum who)w))
+			tell(m, (enum who)w, sig);
+	if (sig == SIGTERM && !m->core.kill.active)
+		loop_timer_start(m->loop, &m->core.kill, KILL_AFTER_MS);
+}
+
+/* apid first: it may still need the others to finish what it has begun. */
+static void
+stop_step(struct monitor *m)
+{
+	bool left = false;
+
+	loop_timer_stop(&m->core.again);
+	loop_timer_stop(&m->egress.again);
+	if (m->pid[APID] > 0) {
+		if (!m->told[APID])
+			loop_timer_start(m->loop, &m->core.kill, STOP_AFTER_MS);
+		tell(m, APID, SIGTERM);
+		return;
+	}
+	for (int w = 0; w < NCHILDREN; w++) {
+		left = left || m->pid[w] > 0;
+		tell(m, (enum who)w, SIGTERM);
+	}
+	if (!left)
+		loop_stop(m->loop);
+	else if (!m->egress.kill.active)
+		loop_timer_start(m->loop, &m->egress.kill, KILL_AFTER_MS);
+}
+
+/* Looks at what is and does the next thing; called after every change. */
+static void
+tend(struct monitor *m)
+{
+	bool whole = m->pid[APID] > 0 && m->pid[RULES] > 0 &&
+		     m->pid[SPAWN] > 0 && m->pid[PROXYD] > 0;
+
+	if (m->stopping) {
+		stop_step(m);
+		return;
+	}
+	/* The channels of the dead lead nowhere: all of the core anew. */
+	if (!whole && any_core(m))
+		end_core(m, SIGTERM);
+	else if (!whole)
+		start_later(m, &m->core);
+	if (m->pid[EGRESSD] <= 0)
+		start_later(m, &m->egress);
+	if (m->stopping)
+		stop_step(m);
+}
+
+static void
+on_core_again(struct loop_timer *w)
+{
+	struct monitor *m = container_of(w, struct monitor, core.again);
+	struct err e;
+
+	if (start_core(m, &e) < 0) {
+		log_error("core.start err=\"%s\"", e.msg);
+		tend(m);
+	}
+	m->reloading = false;
+}
+
+static void
+on_egress_again(struct loop_timer *w)
+{
+	struct monitor *m = container_of(w, struct monitor, egress.again);
+	struct err e;
+
+	if (start_egressd(m, &e) < 0) {
+		log_error("egress.start err=\"%s\"", e.msg);
+		tend(m);
+	}
+}
+
+static void
+on_core_kill(struct loop_timer *w)
+{
+	struct monitor *m = container_of(w, struct monitor, core.kill);
+
+	log_warn("core.kill: SIGTERM was not enough");
+	end_core(m, SIGKILL);
+}
+
+static void
+on_egress_kill(struct loop_timer *w)
+{
+	struct monitor *m = container_of(w, struct monitor, egress.kill);
+
+	for (int i = 0; i < NCHILDREN; i++)
+		tell(m, (enum who)i, SIGKILL);
+}
+
+static void
+say_end(const struct monitor *m, enum who w, int status)
+{
+	bool expected = m->told[w] || m->stopping;
+
+	if (expected)
+		log_debug("child.end name=\"%s\" status=%#x", names[w], status);
+	else if (WIFSIGNALED(status))
+		log_error("child.end name=\"%s\" signal=%d", names[w],
+		    WTERMSIG(status));
+	else
+		log_error("child.end name=\"%s\" exit=%d", names[w],
+		    WEXITSTATUS(status));
+}
+
+static void
+on_chld(struct loop_signal *w, int signo)
+{
+	struct monitor *m = container_of(w, struct monitor, chld);
+	int status;
+	pid_t pid;
+
+	(void)signo;
+	/* Orphans of ours, whole sandboxes among them, are reaped in passing */
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < NCHILDREN; i++)
+			if (m->pid[i] == pid) {
+				say_end(m, (enum who)i, status);
+				m->pid[i] = -1;
+			}
+	tend(m);
+}
+
+/* --- signals
+ * ----------------------------------------------------------------*/
+
+static void
+on_term(struct loop_signal *w, int signo)
+{
+	struct monitor *m = signo == SIGINT
+				? container_of(w, struct monitor, intr)
+				: container_of(w, struct monitor, term);
+
+	if (m->stopping) /* asked twice: now */
+		on_egress_kill(&m->egress.kill);
+	log_info("coppiced.stop signal=%d", signo);
+	m->stopping = true;
+	tend(m);
+}
+
+/* The first key that a running coppiced cannot change; NULL if none. */
+static const char *
+fixed_key(const struct conf *a, const struct conf *b)
+{
+	if (strcmp(a->api_listen, b->api_listen) != 0)
+		return "api_listen";
+	if (strcmp(a->way_in_listen, b->way_in_listen) != 0)
+		return "way_in_listen";
+	if (strcmp(a->state_dir, b->state_dir) != 0)
+		return "state_dir";
+	if (memcmp(&a->net4, &b->net4, sizeof(a->net4)) != 0)
+		return "net4";
+	if (memcmp(&a->net6, &b->net6, sizeof(a->net6)) != 0)
+		return "net6";
+	if (a->ipv6 != b->ipv6)
+		return "ipv6";
+	if (a->resolver_port != b->resolver_port)
+		return "resolver_port";
+	if (a->id_base != b->id_base)
+		return "id_base";
+	return NULL;
+}
+
+static void
+on_hup(struct loop_signal *w, int signo)
+{
+	struct monitor *m = container_of(w, struct monitor, hup);
+	static struct conf fresh;
+	const char *key;
+
+	(void)signo;
+	if (m->stopping)
+		return;
+	if (conf_read(&fresh, m->opt->conf_path, stderr) < 0) {
+		log_error("coppiced.reload nothing was changed");
+		return;
+	}
+	key = fixed_key(&m->conf, &fresh);
+	if (key != NULL) {
+		log_error("coppiced.reload key=%s needs a restart of coppiced; "
+			  "nothing was changed",
+		    key);
+		return;
+	}
+	log_info("coppiced.reload: the core and egressd start anew");
+	m->conf = fresh;
+	m->reloading = true;
+	end_core(m, SIGTERM);
+	tell(m, EGRESSD, SIGTERM);
+}
+
+/* --- running
+ * ----------------------------------------------------------------*/
+
+static void
+watch_signals(struct monitor *m)
+{
+	m->chld.on_signal = on_chld;
+	m->term.on_signal = m->intr.on_signal = on_term;
+	m->hup.on_signal = on_hup;
+	loop_signal_start(m->loop, &m->chld, SIGCHLD);
+	loop_signal_start(m->loop, &m->term, SIGTERM);
+	loop_signal_start(m->loop, &m->intr, SIGINT);
+	loop_signal_start(m->loop, &m->hup, SIGHUP);
+}
+
+static void
+monitor_init(
+    struct monitor *m, const struct conf *c, const struct monitor_options *o)
+{
+	*m = (struct monitor){ .conf = *c, .opt = o };
+	for (int i = 0; i < NCHILDREN; i++)
+		m->pid[i] = -1;
+	for (int i = 0; i < L_N; i++)
+		m->listen.fd[i] = -1;
+	m->ready.fd = m->ctl[0].io.fd = m->ctl[1].io.fd = -1;
+	m->core.again.on_time = on_core_again;
+	m->core.kill.on_time = on_core_kill;
+	m->egress.again.on_time = on_egress_again;
+	m->egress.kill.on_time = on_egress_kill;
+}
+
+static int
+begin(struct monitor *m, struct err *e)
+{
+	if (os_subreaper(e) < 0 || os_exe_dir(m->dir, sizeof(m->dir), e) < 0 ||
+	    listeners_open(&m->listen, &m->conf, BIND_WAIT_MS, e) < 0)
+		return -1;
+	m->loop = loop_new(e);
+	if (m->loop == NULL)
+		return -1;
+	watch_signals(m);
+	if (start_core(m, e) < 0 || start_egressd(m, e) < 0)
+		return -1;
+	return 0;
+}
+
+int
+monitor_run(
+    const struct conf *c, const struct monitor_options *o, struct err *e)
+{
+	static struct monitor m; /* libev keeps pointers into it */
+	int rc;
+
+	monitor_init(&m, c, o);
+	rc = begin(&m, e);
+	if (rc < 0) {
+		for (int i = 0; i < NCHILDREN; i++)
+			tell(&m, (enum who)i, SIGKILL);
+	} else {
+		loop_run(m.loop);
+		if (m.failed)
+			rc = err_set(e, ERR_SYS, "the daemons do not start");
+	}
+	listeners_close(&m.listen);
+	loop_free(m.loop);
+	return rc;
+}

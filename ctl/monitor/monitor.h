@@ -1,0 +1,94 @@
+/*
+ * monitor.h - coppiced: what starts the other processes, and starts them again.
+ *
+ * Root, and therefore small: it parses its configuration and nothing else.
+ */
+#ifndef CTL_MONITOR_H
+#define CTL_MONITOR_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "io/conf.h"
+
+/* --- os: linux/ or freebsd/ ----------------------------------------------*/
+
+/* Orphans of a dead child come to us. */
+int os_subreaper(struct err *e);
+/*
+ * In the child, before it gives up root: no capability that could come back,
+ * and death with the monitor.  After that, os_confine().  Both may use
+ * nothing that a fork of a single-threaded process may not; 0 or -1 and errno.
+ */
+int os_drop_bounding(void);
+int os_die_with_parent(void);
+int os_no_new_privs(void);
+/* The directory of our own executable. */
+int os_exe_dir(char *to, size_t cap, struct err *e);
+
+/* --- listeners ------------------------------------------------------------*/
+
+enum {
+	L_API,
+	L_WAY_IN,
+	L_DNS4U,
+	L_DNS4T,
+	L_DNS6U,
+	L_DNS6T,
+	L_N,
+};
+
+struct listeners {
+	int fd[L_N]; /* -1: not wanted */
+};
+
+/* Waits up to wait_ms for addresses that a dying predecessor still holds. */
+int listeners_open(
+    struct listeners *l, const struct conf *c, unsigned wait_ms, struct err *e);
+void listeners_close(struct listeners *l);
+
+/* --- one child -------------------------------------------------------------*/
+
+enum { SPEC_FDS_MAX = 8, SPEC_ARGS_MAX = 160 };
+
+struct spec {
+	const char *program; /* beside our own executable */
+	const char *user;    /* NULL: uid 0, and may gain privileges */
+	bool keys;	     /* gets COPPICE_API_KEYS* of the environment */
+	const char *args[SPEC_ARGS_MAX];
+	size_t nargs;
+	struct {
+		const char *name;
+		int fd; /* stays the caller's */
+	} fds[SPEC_FDS_MAX];
+	size_t nfds;
+};
+
+void spec_arg(struct spec *s, const char *arg);
+void spec_fd(struct spec *s, const char *name, int fd);
+/* All users that children run as exist, or a sentence that says what to do. */
+int spec_users(struct err *e);
+pid_t spec_start(const struct spec *s, const char *dir, struct err *e);
+
+/* --- before the first start ------------------------------------------------*/
+
+/* state_dir and what is handed to users below it. */
+int prepare_state(const struct conf *c, struct err *e);
+/* Runs mktemplate, with its progress on our standard output. */
+int prepare_template(const struct conf *c, struct err *e);
+
+/* --- all of them -----------------------------------------------------------*/
+
+struct monitor_options {
+	const char *conf_path; /* NULL: defaults */
+	bool stop_sandboxes;   /* at SIGTERM */
+	const char *log_level; /* over the configuration's; or NULL */
+};
+
+/* Runs until SIGTERM or SIGINT.  0, or -1 when it could not start. */
+int monitor_run(
+    const struct conf *c, const struct monitor_options *o, struct err *e);
+
+#endif
