@@ -13,6 +13,7 @@
 enum {
 	NP_LIST_MAX = 10000, /* entries in allowOut, and in denyOut */
 	NP_ENTRY_MAX = 253,  /* bytes in one entry */
+	NP_NAME_MAX = 1024,  /* names in allowOut */
 };
 
 struct np_entry {
@@ -32,6 +33,7 @@ struct np_policy {
 	/* Set when a name was seen in allowOut; see np_policy_finish(). */
 	bool has_name;
 	uint32_t first_name;
+	uint32_t nnames;
 };
 
 void np_policy_init(struct np_policy *p);
