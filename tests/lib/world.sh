@@ -1,0 +1,241 @@
+#!/bin/bash
+# tests/lib/world.sh PROGRAM [ARGUMENT...] - runs a test in a world of its own.
+#
+# The world is two network namespaces: "the host", where coppiced runs, and
+# "the internet" (internet.py), which is its only uplink.  Both belong to a
+# process, so nothing of them is bound anywhere.  Before and after, the real
+# machine is looked at; what the test left there is one failure.
+#
+# world.sh start | stop | wipe, inside a world, is for tests that restart the
+# daemon: start it and wait until it answers; stop it; kill every sandbox.
+# world.sh machine prints what a test could leave behind on this machine, and
+# world.sh same TEXT compares that with what it is by now.
+#
+# The program finds in its environment: E2B_API_URL, E2B_SANDBOX_URL,
+# E2B_API_KEY; COP_STATE (a directory: coppiced.conf, log), COP_BIN (our
+# programs), COP_HOST and COP_INET (a process in each namespace).
+set -u
+
+lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$lib/../.." && pwd)
+inet4="1.1.1.1 1.0.0.1 8.8.8.8 8.8.4.4 9.9.9.9"
+inet6="2606:4700:4700::1111 2001:4860:4860::8888"
+# Nobody may reach these, but the host can: a test that finds them closed has
+# not just forgotten to open them.
+private4="10.99.0.1 172.16.99.1 192.168.99.1 169.254.169.254 100.64.99.1"
+
+# --- the machine --------------------------------------------------------------
+
+# What a test could leave behind, and nothing that changes by itself.
+machine() {
+	ip -o link | awk -F': ' '{ print "interface " $2 }'
+	ip netns | awk '{ print "netns " $1 }'
+	for f in -4 -6; do ip "$f" rule | sed "s/^/rule $f /"; done
+	nft -s list ruleset 2>/dev/null | sed 's/^/nft /'
+	awk '{ print "mount " $5 }' /proc/self/mountinfo | sort
+	find /sys/fs/cgroup -type d -name 'coppice*' 2>/dev/null |
+		sort | sed 's/^/cgroup /'
+	losetup -nO BACK-FILE 2>/dev/null | sed 's/^/loop /'
+	ours | sed 's/^/process /'
+}
+
+# Processes of ours, by what they execute: names can be changed.
+ours() {
+	local p exe
+	for p in /proc/[0-9]*; do
+		exe=$(readlink "$p/exe" 2>/dev/null) || continue
+		case ${exe##*/} in
+		coppiced* | coppice-* | envd*) echo "${exe##*/}" ;;
+		esac
+	done | sort
+}
+
+# Compares with what was, for up to ten seconds: the kernel takes its time.
+same_machine() { # BEFORE
+	local now=
+	for _ in $(seq 50); do
+		now=$(machine)
+		[ "$now" != "$1" ] || return 0
+		sleep 0.2
+	done
+	diff <(echo "$1") <(echo "$now") | sed -n 's/^[<>]/# machine: &/p'
+	return 1
+}
+
+# --- namespaces ---------------------------------------------------------------
+
+in_host() { nsenter -t "$COP_HOST" -n -- "$@"; }
+in_inet() { nsenter -t "$COP_INET" -n -- "$@"; }
+
+# Starts a process in a new network namespace; its number is in $holder.
+new_namespace() {
+	unshare --net sleep infinity &
+	holder=$!
+	while [ "$(readlink "/proc/$holder/ns/net")" = \
+	    "$(readlink /proc/self/ns/net)" ]; do
+		kill -0 "$holder" || return 1
+		sleep 0.01
+	done
+}
+
+namespaces_start() {
+	local a
+	new_namespace && COP_HOST=$holder || return 1
+	new_namespace && COP_INET=$holder || return 1
+	export COP_HOST COP_INET
+	in_host ip link set lo up
+	in_inet ip link set lo up
+	in_host ip link add up0 type veth peer name in0 netns "$COP_INET"
+	in_host ip addr add 192.0.2.2/30 dev up0
+	in_inet ip addr add 192.0.2.1/30 dev in0
+	in_host ip link set up0 up
+	in_inet ip link set in0 up
+	in_host ip route add default via 192.0.2.1
+	for a in $inet4 $private4; do
+		in_inet ip addr add "$a/32" dev lo
+	done
+	if [ -e /proc/net/if_inet6 ]; then
+		in_host ip addr add 2001:db8:2::2/64 dev up0 nodad
+		in_inet ip addr add 2001:db8:2::1/64 dev in0 nodad
+		in_host ip -6 route add default via 2001:db8:2::1
+		for a in $inet6; do
+			in_inet ip addr add "$a/128" dev lo nodad
+		done
+	else
+		inet6=
+	fi
+	# shellcheck disable=SC2086
+	coproc INTERNET { in_inet "$lib/internet.py" $inet4 $inet6 $private4; }
+	inet_pid=$INTERNET_PID
+	read -r -t 20 -u "${INTERNET[0]}" _ ||
+		{ echo "# the internet did not start"; return 1; }
+}
+
+namespaces_stop() {
+	kill "$inet_pid" "$COP_HOST" "$COP_INET" 2>/dev/null
+	wait 2>/dev/null
+}
+
+# --- the daemon ---------------------------------------------------------------
+
+write_conf() {
+	cat >"$COP_STATE/coppiced.conf" <<-EOC
+	api_listen = 127.0.0.1:3000
+	way_in_listen = 127.0.0.1:3002
+	state_dir = $COP_STATE/state
+	upstream_dns = 8.8.8.8
+	ipv6 = $([ -n "$inet6" ] && echo yes || echo no)
+	disk_image_mb = ${COP_DISK_MB:-6144}
+	log_level = debug
+	EOC
+	chmod 0644 "$COP_STATE/coppiced.conf"
+}
+
+api() { # METHOD PATH [CURL ARGUMENT...]
+	local method=$1 path=$2
+	shift 2
+	in_host curl -sS -m 60 -X "$method" -H "X-API-Key: $E2B_API_KEY" \
+	    "$@" "$E2B_API_URL$path"
+}
+
+daemon_pid() { cat "$COP_STATE/pid" 2>/dev/null; }
+
+daemon_start() {
+	in_host setsid "$COP_BIN/coppiced" -f "$COP_STATE/coppiced.conf" \
+	    </dev/null >>"$COP_STATE/log" 2>&1 &
+	echo $! >"$COP_STATE/pid"
+	for _ in $(seq 600); do
+		[ "$(api GET /health -o /dev/null -w '%{http_code}' \
+		    2>/dev/null)" = 200 ] && return 0
+		kill -0 "$(daemon_pid)" 2>/dev/null || break
+		sleep 0.1
+	done
+	echo "# coppiced does not answer; the end of its log:"
+	tail -n 20 "$COP_STATE/log" | sed 's/^/# /'
+	return 1
+}
+
+daemon_stop() {
+	local pid
+	pid=$(daemon_pid)
+	[ -n "$pid" ] || return 0
+	kill -TERM "$pid" 2>/dev/null
+	for _ in $(seq 200); do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	if kill -0 "$pid" 2>/dev/null; then
+		echo "# coppiced did not end within 20 s of SIGTERM"
+		kill -KILL "$pid"
+	fi
+	rm -f "$COP_STATE/pid"
+}
+
+sandboxes_wipe() {
+	local id
+	api GET '/v2/sandboxes?limit=100&state=running,paused' |
+	    jq -r '.[].sandboxID' 2>/dev/null | while read -r id; do
+		api DELETE "/sandboxes/$id" -o /dev/null
+	done
+	[ "$(api GET '/v2/sandboxes?limit=100&state=running,paused' |
+	    jq length 2>/dev/null)" = 0 ] || return 1
+}
+
+# --- one test -----------------------------------------------------------------
+
+finish() {
+	trap - EXIT HUP INT TERM
+	if [ -n "$(daemon_pid)" ]; then
+		for _ in $(seq 50); do sandboxes_wipe && break; done
+		daemon_stop
+	fi
+	namespaces_stop
+	[ -z "${COP_KEEP:-}" ] || cp "$COP_STATE/log" "$COP_KEEP"
+	"$COP_BIN/coppiced" -f "$COP_STATE/coppiced.conf" -x \
+	    >>"$COP_STATE/log" 2>&1
+	rm -rf "$COP_STATE"
+	if same_machine "$before"; then
+		echo "1 passed, 0 failed"
+	else
+		echo "# the test left something on the machine"
+		echo "0 passed, 1 failed"
+		rc=1
+	fi
+	exit "$rc"
+}
+
+main() {
+	[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
+	COP_BIN=${COP_BIN:-$top/build/${VARIANT:-debug}/bin}
+	"$top/tools/mktemplate" base /var/lib/coppice >/dev/null || exit 1
+	before=$(machine)
+	COP_STATE=$(mktemp -d /var/lib/coppice/test.XXXXXX)
+	chmod 0755 "$COP_STATE"
+	mkdir -p "$COP_STATE/state"
+	cp -al /var/lib/coppice/templates "$COP_STATE/state/templates"
+	E2B_API_URL=http://127.0.0.1:3000
+	E2B_SANDBOX_URL=http://127.0.0.1:3002
+	E2B_API_KEY=e2b_0123456789abcdef0123456789abcdef01234567
+	export COP_BIN COP_STATE E2B_API_URL E2B_SANDBOX_URL E2B_API_KEY
+	export COP_WORLD=1 PYTHONDONTWRITEBYTECODE=1
+	: >"$COP_STATE/log"
+	rc=1
+	trap finish EXIT
+	trap 'rc=130; exit' HUP INT TERM
+	namespaces_start || exit
+	write_conf
+	daemon_start || exit
+	in_host "$@"
+	rc=$?
+	[ "$rc" = 0 ] || sed -n 's/^/# log: /p' "$COP_STATE/log" | tail -n 15
+}
+
+case ${1:-} in
+start) daemon_start ;;
+stop) daemon_stop ;;
+wipe) sandboxes_wipe ;;
+machine) machine ;;
+same) same_machine "$2" ;;
+"") echo "usage: world.sh PROGRAM [ARGUMENT...]" >&2; exit 2 ;;
+*) main "$@" ;;
+esac
