@@ -1,8 +1,9 @@
 /*
  * rules_msg.h - what coppice-apid may ask of `coppice-privd rules`.
  *
- * Over one seqpkt channel.  Every request has a struct rules_hdr in front and
- * gets exactly one struct rules_reply; events come with seq 0.  A record that
+ * Over one seqpkt channel.  Every message, either way, has a struct rules_hdr
+ * in front.  A request gets exactly one struct rules_reply, under its own type
+ * and seq; events have a type of their own, seq 0, and no body.  A record that
  * does not fit ends privd: then the daemon is no longer ours.
  */
 #ifndef PRIV_RULES_MSG_H

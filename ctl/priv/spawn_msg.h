@@ -2,7 +2,8 @@
  * spawn_msg.h - what coppice-apid and coppice-proxyd may ask of
  * `coppice-privd spawn`.
  *
- * As rules_msg.h: one header, one reply, events with seq 0.  proxyd's channel
+ * As rules_msg.h: one header in front of every message, either way; one reply,
+ * under its request's type and seq; events with seq 0.  proxyd's channel
  * accepts SPAWN_SOCK alone.  Nothing here is a path, a directory descriptor, a
  * pid or an interface name: privd makes those itself, from the slot.
  */
