@@ -60,7 +60,7 @@ bool np_prefix_covers(const struct np_prefix *a, const struct np_prefix *b);
 bool np_prefix_has(const struct np_prefix *p, struct np_addr a);
 
 /*
- * The fewest prefixes that make up r; returns how many (at most 32 or 254),
+ * The fewest prefixes that make up r; returns how many (at most 62 or 254),
  * and writes the first max of them.
  */
 size_t np_range_prefixes(

@@ -1,0 +1,368 @@
+#include "nft/emit.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NET4 ((np_u128)0x0a4e0000)
+#define NET6 ((np_u128)0xfd77 << 112)
+
+enum { GROUP = 1919, RESOLVER_PORT = 5300, GEN_FIRST = 0x100 };
+
+/* The first failure is kept; what follows says nothing. */
+struct out {
+	struct buf *b;
+	const struct nft_conf *c;
+	const struct nft_slot *v;
+	size_t n;
+	const struct np_site *site;
+	int rc;
+	size_t elems; /* of the set that is being written */
+};
+
+static void PRINTF(2, 3) say(struct out *o, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (o->rc == 0)
+		o->rc = buf_puts(o->b, line);
+}
+
+void
+nft_conf_default(struct nft_conf *c)
+{
+	*c = (struct nft_conf){
+		.group = GROUP,
+		.resolver_port = RESOLVER_PORT,
+		.v6 = true,
+		.resolver4 = { NET4 + 1, NP_V4 },
+		.resolver6 = { NET6 + 1, NP_V6 },
+	};
+}
+
+void
+nft_slot_default(uint32_t slot, struct nft_slot *out)
+{
+	*out = (struct nft_slot){
+		.slot = slot,
+		.mac = { 0x02, 0xc0, 0x70, 0, (uint8_t)(slot >> 8),
+		    (uint8_t)slot },
+		.sb4 = { NET4 + 2 * slot + 1, NP_V4 },
+		.sb6 = { NET6 + 2 * slot + 1, NP_V6 },
+		.birth = GEN_FIRST,
+	};
+}
+
+/* --- sets and maps -------------------------------------------------------- */
+
+static void
+begin(struct out *o, const char *what, const char *name, const char *type)
+{
+	o->elems = 0;
+	say(o, "\t%s %s {\n\t\ttype %s\n", what, name, type);
+}
+
+static void
+next_elem(struct out *o)
+{
+	say(o, "%s", o->elems++ == 0 ? "\t\telements = { " : ",\n\t\t\t     ");
+}
+
+static void
+end_set(struct out *o)
+{
+	say(o, "%s\t}\n\n", o->elems == 0 ? "" : " }\n");
+}
+
+static void
+live(struct out *o)
+{
+	begin(o, "set", "live", "mark");
+	for (size_t i = 0; i < o->n; i++) {
+		if (o->v[i].gen == 0)
+			continue;
+		next_elem(o);
+		say(o, "0x%08x", o->v[i].gen);
+	}
+	end_set(o);
+}
+
+static void
+gen(struct out *o)
+{
+	begin(o, "map", "gen", "ifname : mark");
+	for (size_t i = 0; i < o->n; i++) {
+		if (o->v[i].gen == 0)
+			continue;
+		next_elem(o);
+		say(o, "\"cop%u\" : 0x%08x", o->v[i].slot, o->v[i].gen);
+	}
+	end_set(o);
+}
+
+static void
+source_set(struct out *o, enum np_family f)
+{
+	begin(o, "set", f == NP_V4 ? "src4" : "src6",
+	    f == NP_V4 ? "ifname . ether_addr . ipv4_addr"
+		       : "ifname . ether_addr . ipv6_addr");
+	for (size_t i = 0; i < o->n; i++) {
+		const struct nft_slot *s = &o->v[i];
+		char text[NP_ADDR_TEXT];
+
+		np_addr_text(f == NP_V4 ? s->sb4 : s->sb6, text);
+		next_elem(o);
+		say(o,
+		    "\"cop%u\" . %02x:%02x:%02x:%02x:%02x:%02x . %s "
+		    "comment \"slot %u\"",
+		    s->slot, s->mac[0], s->mac[1], s->mac[2], s->mac[3],
+		    s->mac[4], s->mac[5], text, s->slot);
+	}
+	end_set(o);
+}
+
+static void
+jumps(struct out *o, const char *name)
+{
+	begin(o, "map", name, "ifname : verdict");
+	for (size_t i = 0; i < o->n; i++) {
+		next_elem(o);
+		say(o, "\"cop%u\" : jump sb%u", o->v[i].slot, o->v[i].slot);
+	}
+	end_set(o);
+}
+
+/* As nft prints it: an address, a prefix, or first and last. */
+static void
+range_text(struct out *o, struct np_range r, enum np_family f)
+{
+	char lo[NP_ADDR_TEXT], hi[NP_ADDR_TEXT], text[NP_PREFIX_TEXT];
+	struct np_prefix p;
+
+	if (np_range_prefixes(r, f, &p, 1) == 1) {
+		say(o, "%s", np_prefix_text(&p, text));
+		return;
+	}
+	say(o, "%s-%s", np_addr_text((struct np_addr){ r.lo, f }, lo),
+	    np_addr_text((struct np_addr){ r.hi, f }, hi));
+}
+
+static void
+ok_set(struct out *o, const struct nft_slot *s, enum np_family f)
+{
+	const struct np_ok *ok = f == NP_V4 ? s->ok4 : s->ok6;
+	char why[NP_ORIGIN_TEXT], name[32];
+
+	(void)snprintf(name, sizeof(name), "sb%u_ok%d", s->slot, (int)f);
+	begin(o, "set", name, f == NP_V4 ? "ipv4_addr" : "ipv6_addr");
+	say(o, "\t\tflags interval\n");
+	for (size_t i = 0; ok != NULL && i < ok->n; i++) {
+		next_elem(o);
+		range_text(o, ok->v[i].range, f);
+		say(o, " comment \"%s\"",
+		    np_origin_text(ok->v[i].origin, o->site, why));
+	}
+	end_set(o);
+}
+
+static void
+sets(struct out *o)
+{
+	/* First what every packet or every update asks: it is found first */
+	live(o);
+	gen(o);
+	source_set(o, NP_V4);
+	if (o->c->v6)
+		source_set(o, NP_V6);
+	jumps(o, "out");
+	jumps(o, "in");
+	for (size_t i = 0; i < o->n; i++) {
+		ok_set(o, &o->v[i], NP_V4);
+		if (o->c->v6)
+			ok_set(o, &o->v[i], NP_V6);
+	}
+}
+
+/* --- chains --------------------------------------------------------------- */
+
+static void
+chain(struct out *o, const char *name)
+{
+	say(o, "\tchain %s {\n", name);
+}
+
+static void
+base_chain(struct out *o, const char *name, const char *hook)
+{
+	chain(o, name);
+	say(o, "\t\ttype %s; policy accept;\n", hook);
+}
+
+static void
+end_chain(struct out *o)
+{
+	say(o, "\t}\n\n");
+}
+
+static void
+source(struct out *o)
+{
+	base_chain(o, "prerouting", "filter hook prerouting priority raw");
+	say(o, "\t\tiifgroup %u goto source\n", o->c->group);
+	end_chain(o);
+	chain(o, "source");
+	say(o, "\t\tip hdrlength != 5 counter drop comment \"IP options\"\n");
+	say(o, "\t\tiifname . ether saddr . ip saddr @src4 "
+	       "meta mark set 0x40000000 accept\n");
+	if (o->c->v6)
+		say(o, "\t\tiifname . ether saddr . ip6 saddr @src6 "
+		       "meta mark set 0x40000000 accept\n");
+	say(o, "\t\tcounter drop comment \"not the slot's own address\"\n");
+	end_chain(o);
+}
+
+static void
+redirect(struct out *o, const char *family, struct np_addr to)
+{
+	static const char *const protos[] = { "udp", "tcp" };
+	char text[NP_ADDR_TEXT];
+
+	np_addr_text(to, text);
+	for (size_t i = 0; i < 2; i++)
+		say(o,
+		    "\t\tiifgroup %u %s daddr %s %s dport 53 redirect to :%u\n",
+		    o->c->group, family, text, protos[i], o->c->resolver_port);
+}
+
+static void
+resolver(struct out *o)
+{
+	base_chain(o, "resolver", "nat hook prerouting priority dstnat");
+	redirect(o, "ip", o->c->resolver4);
+	if (o->c->v6)
+		redirect(o, "ip6", o->c->resolver6);
+	end_chain(o);
+	base_chain(o, "input", "filter hook input priority filter");
+	say(o, "\t\tiifgroup %u goto host\n", o->c->group);
+	end_chain(o);
+	chain(o, "host");
+	say(o, "\t\tct status dnat udp dport %u accept\n", o->c->resolver_port);
+	say(o, "\t\tct status dnat tcp dport %u accept\n", o->c->resolver_port);
+	say(o, "\t\tcounter goto refuse comment "
+	       "\"the host's own addresses\"\n");
+	end_chain(o);
+}
+
+/* From here on the same in both directions; dir is iifname or oifname. */
+static void
+by_generation(struct out *o, const char *dir, const char *map)
+{
+	say(o, "\t\tmeta mark set 0x00000000\n");
+	say(o, "\t\tmeta mark set %s map @gen\n", dir);
+	say(o, "\t\tmeta mark 0x00000000 counter drop comment "
+	       "\"closed: no generation\"\n");
+	say(o, "\t\t%s vmap @%s\n", dir, map);
+	say(o, "\t\tcounter drop comment \"no such slot\"\n");
+	end_chain(o);
+}
+
+static void
+forward(struct out *o)
+{
+	static const char judged[] =
+	    "ct mark @live accept comment \"judged under a current "
+	    "generation\"\n";
+
+	base_chain(o, "forward", "filter hook forward priority filter");
+	say(o, "\t\tiifgroup %u goto judge_out\n", o->c->group);
+	say(o, "\t\toifgroup %u goto judge_in\n", o->c->group);
+	end_chain(o);
+
+	chain(o, "judge_out");
+	say(o, "\t\tct state != related %s", judged);
+	say(o,
+	    "\t\toifgroup %u counter goto refuse comment "
+	    "\"sandboxes do not reach one another\"\n",
+	    o->c->group);
+	by_generation(o, "iifname", "out");
+
+	chain(o, "judge_in");
+	say(o, "\t\tct direction reply %s", judged);
+	by_generation(o, "oifname", "in");
+}
+
+static void
+refuse(struct out *o)
+{
+	chain(o, "refuse");
+	say(o, "\t\tmeta l4proto tcp reject with tcp reset\n");
+	say(o, "\t\treject with icmpx admin-prohibited\n");
+	end_chain(o);
+	base_chain(o, "leave", "nat hook postrouting priority srcnat");
+	say(o, "\t\tiifgroup %u oifgroup != %u masquerade\n", o->c->group,
+	    o->c->group);
+	say(o, "\t}\n");
+}
+
+static void
+pass(struct out *o, const struct nft_slot *s, enum np_family f)
+{
+	const char *ip = f == NP_V4 ? "ip" : "ip6";
+	char text[NP_ADDR_TEXT];
+
+	np_addr_text(f == NP_V4 ? s->sb4 : s->sb6, text);
+	say(o,
+	    "\t\tct original %s saddr %s ct original %s daddr @sb%u_ok%d "
+	    "ct mark set meta mark counter accept comment \"allowed\"\n",
+	    ip, text, ip, s->slot, (int)f);
+}
+
+static void
+sandbox(struct out *o, const struct nft_slot *s)
+{
+	say(o, "\n\tchain sb%u {\n", s->slot);
+	say(o,
+	    "\t\tct mark != 0x00000000 ct mark < 0x%08x counter drop comment "
+	    "\"the slot's previous tenant\"\n",
+	    s->birth);
+	say(o,
+	    "\t\toifname \"cop%u\" ct direction original counter drop comment "
+	    "\"nobody comes in this way\"\n",
+	    s->slot);
+	say(o, "\t\tct state new ct count over 4096 counter goto refuse "
+	       "comment \"too many flows\"\n");
+	pass(o, s, NP_V4);
+	if (o->c->v6)
+		pass(o, s, NP_V6);
+	say(o, "\t\tlimit rate 20/second burst 40 packets log group 1919 "
+	       "snaplen 128\n");
+	say(o, "\t\tcounter comment \"denied\"\n");
+	say(o, "\t\tlimit rate 1000/second burst 1000 packets goto refuse\n");
+	say(o, "\t\tdrop\n");
+	say(o, "\t}\n");
+}
+
+int
+nft_emit(struct buf *b, const struct nft_conf *c, const struct nft_slot *v,
+    size_t n, const struct np_site *site, struct err *e)
+{
+	struct out o = { .b = b, .c = c, .v = v, .n = n, .site = site };
+
+	say(&o, "table inet coppice {\n");
+	sets(&o);
+	source(&o);
+	resolver(&o);
+	forward(&o);
+	refuse(&o);
+	for (size_t i = 0; i < n; i++)
+		sandbox(&o, &v[i]);
+	say(&o, "}\n");
+	if (o.rc < 0)
+		return err_set(
+		    e, ERR_TOOBIG, "nft text is over %zu bytes", b->max);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/*
+ * nft/emit.h - the whole table `inet coppice` as text for nft.
+ *
+ * For eyes, golden files and `nft -c`; what runs is sent by nft/batch.c, from
+ * the same declarations in docs/policy.md.  Only numbers and names of ours
+ * get into the text, never anything that a client wrote.
+ */
+#ifndef NFT_EMIT_H
+#define NFT_EMIT_H
+
+#include "base/buf.h"
+#include "ir.h"
+
+struct nft_conf {
+	uint32_t group; /* interface group of all sandboxes */
+	uint16_t resolver_port;
+	bool v6; /* does the host have IPv6? */
+	struct np_addr resolver4, resolver6;
+};
+
+struct nft_slot {
+	uint32_t slot;
+	uint8_t mac[6]; /* of the sandbox's end, as its addresses */
+	struct np_addr sb4, sb6;
+	uint32_t gen;	/* 0: closed */
+	uint32_t birth; /* generations below belong to the last tenant */
+	const struct np_ok *ok4, *ok6; /* NULL: nothing */
+};
+
+/* The values that coppiced.conf has when it says nothing. */
+void nft_conf_default(struct nft_conf *c);
+/* Slot n of 10.78.0.0/16 and fd77::/64, closed. */
+void nft_slot_default(uint32_t slot, struct nft_slot *out);
+
+int nft_emit(struct buf *b, const struct nft_conf *c, const struct nft_slot *v,
+    size_t n, const struct np_site *site, struct err *e);
+
+#endif
