@@ -20,6 +20,7 @@ struct np_site_range {
 struct np_site {
 	struct np_site_range *v; /* sorted by family, lo; disjoint */
 	size_t n;
+	const char *file; /* where `line` is; NULL: coppiced.conf.  Borrowed */
 };
 
 void np_site_init(struct np_site *s);

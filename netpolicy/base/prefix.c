@@ -266,3 +266,20 @@ np_range_prefixes(
 		lo = end + 1;
 	}
 }
+
+const char *
+np_range_text(struct np_range r, enum np_family f, char to[NP_RANGE_TEXT])
+{
+	char lo[NP_ADDR_TEXT], hi[NP_ADDR_TEXT], text[NP_PREFIX_TEXT];
+	struct np_prefix p;
+
+	if (np_range_prefixes(r, f, &p, 1) == 1) {
+		(void)snprintf(
+		    to, NP_RANGE_TEXT, "%s", np_prefix_text(&p, text));
+		return to;
+	}
+	np_addr_text((struct np_addr){ r.lo, f }, lo);
+	np_addr_text((struct np_addr){ r.hi, f }, hi);
+	(void)snprintf(to, NP_RANGE_TEXT, "%s-%s", lo, hi);
+	return to;
+}

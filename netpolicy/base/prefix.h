@@ -33,7 +33,8 @@ struct np_range {
 	np_u128 lo, hi; /* lo <= hi, both included */
 };
 
-enum { NP_ADDR_TEXT = 46, NP_PREFIX_TEXT = 50 }; /* with the terminator */
+/* With the terminator. */
+enum { NP_ADDR_TEXT = 46, NP_PREFIX_TEXT = 50, NP_RANGE_TEXT = 92 };
 
 /* The last address of a family: 2^32 - 1 or 2^128 - 1. */
 np_u128 np_last(enum np_family f);
@@ -50,6 +51,10 @@ int np_prefix_parse(const char *s, struct np_prefix *out);
 const char *np_addr_text(struct np_addr a, char to[NP_ADDR_TEXT]);
 /* A prefix that is one address prints without its length. */
 const char *np_prefix_text(const struct np_prefix *p, char to[NP_PREFIX_TEXT]);
+
+/* An address or a prefix where it is one, else FIRST-LAST. */
+const char *np_range_text(
+    struct np_range r, enum np_family f, char to[NP_RANGE_TEXT]);
 
 /* Network byte order: 4 or 16 bytes. */
 void np_addr_bytes(struct np_addr a, uint8_t to[16]);

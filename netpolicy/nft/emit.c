@@ -136,34 +136,19 @@ jumps(struct out *o, const char *name)
 	end_set(o);
 }
 
-/* As nft prints it: an address, a prefix, or first and last. */
-static void
-range_text(struct out *o, struct np_range r, enum np_family f)
-{
-	char lo[NP_ADDR_TEXT], hi[NP_ADDR_TEXT], text[NP_PREFIX_TEXT];
-	struct np_prefix p;
-
-	if (np_range_prefixes(r, f, &p, 1) == 1) {
-		say(o, "%s", np_prefix_text(&p, text));
-		return;
-	}
-	say(o, "%s-%s", np_addr_text((struct np_addr){ r.lo, f }, lo),
-	    np_addr_text((struct np_addr){ r.hi, f }, hi));
-}
-
 static void
 ok_set(struct out *o, const struct nft_slot *s, enum np_family f)
 {
 	const struct np_ok *ok = f == NP_V4 ? s->ok4 : s->ok6;
-	char why[NP_ORIGIN_TEXT], name[32];
+	char why[NP_ORIGIN_TEXT], text[NP_RANGE_TEXT], name[32];
 
 	(void)snprintf(name, sizeof(name), "sb%u_ok%d", s->slot, (int)f);
 	begin(o, "set", name, f == NP_V4 ? "ipv4_addr" : "ipv6_addr");
 	say(o, "\t\tflags interval\n");
 	for (size_t i = 0; ok != NULL && i < ok->n; i++) {
 		next_elem(o);
-		range_text(o, ok->v[i].range, f);
-		say(o, " comment \"%s\"",
+		say(o, "%s comment \"%s\"",
+		    np_range_text(ok->v[i].range, f, text),
 		    np_origin_text(ok->v[i].origin, o->site, why));
 	}
 	end_set(o);

@@ -1,0 +1,170 @@
+#include "cmd/cmd.h"
+
+#include "base/own.h"
+
+struct compiled {
+	struct np_ok ok4, ok6;
+};
+
+static int
+ir_text(struct buf *b, const struct cmd_input *in, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < in->ir.n && rc == 0; i++) {
+		const struct np_rule *r = &in->ir.v[i];
+		char range[NP_RANGE_TEXT], why[NP_ORIGIN_TEXT];
+
+		rc = buf_printf(b, "rule %-4zu %s  %-34s %s\n", i + 1,
+		    r->verdict == NP_PASS ? "pass" : "drop",
+		    np_range_text(r->to, r->family, range),
+		    np_origin_text(r->origin, &in->site, why));
+	}
+	return rc == 0 ? 0 : err_set(e, ERR_TOOBIG, "IR text is too long");
+}
+
+static int
+ok_text(struct buf *b, const struct np_ok *ok, const struct np_site *site,
+    struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < ok->n && rc == 0; i++) {
+		char range[NP_RANGE_TEXT], why[NP_ORIGIN_TEXT];
+
+		rc = buf_printf(b, "ok%-7d pass  %-34s %s\n", (int)ok->family,
+		    np_range_text(ok->v[i].range, ok->family, range),
+		    np_origin_text(ok->v[i].origin, site, why));
+	}
+	return rc == 0 ? 0 : err_set(e, ERR_TOOBIG, "IR text is too long");
+}
+
+static int
+emit_ir(struct buf *b, const struct cmd_input *in, const struct compiled *c,
+    struct err *e)
+{
+	if (ir_text(b, in, e) < 0)
+		return -1;
+	if (ok_text(b, &c->ok4, &in->site, e) < 0)
+		return -1;
+	return ok_text(b, &c->ok6, &in->site, e);
+}
+
+static int
+emit_nft(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
+    const struct compiled *c, struct err *e)
+{
+	struct nft_conf conf;
+	struct nft_slot slot;
+
+	nft_conf_default(&conf);
+	conf.v6 = o->v6;
+	nft_slot_default(o->slot, &slot);
+	slot.gen = o->gen;
+	slot.birth = o->birth;
+	slot.ok4 = &c->ok4;
+	slot.ok6 = &c->ok6;
+	return nft_emit(b, &conf, &slot, 1, &in->site, e);
+}
+
+static int
+emit_pf(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
+    const struct compiled *c, struct err *e)
+{
+	struct pf_conf conf;
+	struct pf_slot slot;
+
+	pf_conf_default(&conf);
+	conf.v6 = o->v6;
+	conf.uplink = o->uplink;
+	conf.freebsd = o->freebsd;
+	if (o->format == FMT_PF_ROOT)
+		return pf_emit_root(b, &conf, e);
+	pf_slot_default(o->slot, &slot);
+	slot.ok4 = &c->ok4;
+	slot.ok6 = &c->ok6;
+	return pf_emit_anchor(b, &conf, &slot, &in->site, e);
+}
+
+static int
+emit(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
+    const struct compiled *c, struct err *e)
+{
+	switch (o->format) {
+	case FMT_IR:
+		return emit_ir(b, in, c, e);
+	case FMT_NFT:
+		return emit_nft(b, o, in, c, e);
+	case FMT_PF:
+	case FMT_PF_ROOT:
+		return emit_pf(b, o, in, c, e);
+	}
+	return err_set(e, ERR_BUG, "format %d", (int)o->format);
+}
+
+static json_t *
+ir_json(const struct cmd_input *in, const struct compiled *c)
+{
+	json_t *rules = json_array();
+
+	for (size_t i = 0; i < in->ir.n; i++)
+		(void)json_array_append_new(
+		    rules, cmd_rule_json(&in->ir.v[i], i, &in->site));
+	return json_pack("{s:o, s:o, s:o}", "rules", rules, "ok4",
+	    cmd_ok_json(&c->ok4, &in->site), "ok6",
+	    cmd_ok_json(&c->ok6, &in->site));
+}
+
+static int
+print(const struct cmd_opts *o, const struct cmd_input *in,
+    const struct compiled *c, struct err *e)
+{
+	static const char *const names[] = { [FMT_IR] = "ir",
+		[FMT_NFT] = "nft",
+		[FMT_PF] = "pf",
+		[FMT_PF_ROOT] = "pf-root" };
+	struct buf b;
+	int rc;
+
+	if (o->json && o->format == FMT_IR)
+		return cmd_print_json(ir_json(in, c), e);
+	buf_init(&b, CMD_TEXT_MAX);
+	rc = emit(&b, o, in, c, e);
+	if (rc == 0)
+		rc = o->json ? cmd_print_json(
+				   json_pack("{s:s, s:s}", "format",
+				       names[o->format], "text", buf_str(&b)),
+				   e)
+			     : cmd_print_text(&b, e);
+	buf_fini(&b);
+	return rc;
+}
+
+static int
+compile(const struct cmd_opts *o, struct cmd_input *in, struct err *e)
+{
+	struct compiled c = { .ok4 = { .family = NP_V4 },
+		.ok6 = { .family = NP_V6 } };
+	int rc = -1;
+
+	if (cmd_passes(o, &in->ir, e) < 0)
+		return -1;
+	if (np_flatten(&in->ir, NP_V4, &c.ok4, e) == 0 &&
+	    np_flatten(&in->ir, NP_V6, &c.ok6, e) == 0)
+		rc = print(o, in, &c, e);
+	np_ok_fini(&c.ok4);
+	np_ok_fini(&c.ok6);
+	return rc;
+}
+
+int
+cmd_compile(const struct cmd_opts *o, struct err *e)
+{
+	struct cmd_input in;
+	int rc = cmd_input_read(&in, o->policy, o->site, e);
+
+	if (rc == 0)
+		rc = compile(o, &in, e);
+	cmd_input_fini(&in);
+	return rc < 0 ? -1 : EXIT_PASS;
+}

@@ -1,0 +1,182 @@
+#include "explain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+
+enum { DNS_PORT = 53 };
+
+static const struct {
+	const char *name;
+	enum np_proto proto;
+} protos[] = {
+	{ "tcp", NP_TCP },
+	{ "udp", NP_UDP },
+	{ "icmp", NP_ICMP },
+};
+
+const char *
+np_src_text(enum np_src src)
+{
+	static const char *const text[] = {
+		[NP_SRC_SITE] = "always denied",
+		[NP_SRC_ALLOW] = "allow",
+		[NP_SRC_DENY] = "deny",
+		[NP_SRC_NOINTERNET] = "no internet access",
+		[NP_SRC_DEFAULT] = "all else",
+		[NP_SRC_NSRC] = "unknown",
+	};
+
+	return text[src];
+}
+
+static int
+bad_flow(const char *s, const char *why, struct err *e)
+{
+	return err_set(e, ERR_INVALID,
+	    "flow \"%.80s\": %s (write ADDRESS[:PORT][/PROTO], IPv6 with a "
+	    "port as [ADDRESS]:PORT)",
+	    s, why);
+}
+
+static int
+parse_port(const char *s, uint16_t *out)
+{
+	size_t n = strspn(s, "0123456789");
+	long v;
+
+	if (n == 0 || n > 5 || s[n] != '\0')
+		return -1;
+	v = strtol(s, NULL, 10);
+	if (v < 1 || v > UINT16_MAX)
+		return -1;
+	*out = (uint16_t)v;
+	return 0;
+}
+
+/* Cuts `text` where the address ends; the port's text, or NULL. */
+static char *
+split_port(char *text, char **addr)
+{
+	char *end, *colon = strchr(text, ':');
+
+	*addr = text;
+	if (text[0] == '[') {
+		*addr = text + 1;
+		end = strchr(text, ']');
+		if (end == NULL)
+			return NULL;
+		*end = '\0';
+		return end[1] == ':' ? end + 2 : end[1] == '\0' ? NULL : end;
+	}
+	if (colon == NULL || strchr(colon + 1, ':') != NULL)
+		return NULL;
+	*colon = '\0';
+	return colon + 1;
+}
+
+static int
+parse_proto(const char *s, enum np_proto *out)
+{
+	for (size_t i = 0; i < countof(protos); i++) {
+		if (strcmp(s, protos[i].name) != 0)
+			continue;
+		*out = protos[i].proto;
+		return 0;
+	}
+	return -1;
+}
+
+int
+np_flow_parse(const char *s, struct np_flow *out, struct err *e)
+{
+	char text[80], *slash, *port, *addr;
+	struct np_flow f = { .proto = NP_ANY_PROTO };
+
+	if (strlen(s) >= sizeof(text))
+		return bad_flow(s, "too long", e);
+	memcpy(text, s, strlen(s) + 1);
+	slash = strchr(text, '/');
+	if (slash != NULL) {
+		*slash = '\0';
+		if (parse_proto(slash + 1, &f.proto) < 0)
+			return bad_flow(s, "no tcp, udp or icmp", e);
+	}
+	port = split_port(text, &addr);
+	if (np_addr_parse(addr, &f.to) < 0)
+		return bad_flow(s, "no address", e);
+	if (port != NULL && parse_port(port, &f.port) < 0)
+		return bad_flow(s, "no port from 1 to 65535", e);
+	if (f.port != 0 && f.proto == NP_ICMP)
+		return bad_flow(s, "icmp has no ports", e);
+	*out = f;
+	return 0;
+}
+
+static bool
+same_addr(struct np_addr a, struct np_addr b)
+{
+	return a.family == b.family && a.n == b.n;
+}
+
+static void
+note(struct np_explained *x, const char *text)
+{
+	if (x->nnotes < NP_NOTES_MAX)
+		x->notes[x->nnotes++] = text;
+}
+
+static void
+tried(
+    struct np_explained *x, const struct np_ir *ir, size_t i, enum np_family f)
+{
+	struct np_tried *t =
+	    x->nbefore == 0 ? NULL : &x->before[x->nbefore - 1];
+	enum np_src src = ir->v[i].origin.src;
+
+	if (t == NULL || t->src != src) {
+		if (x->nbefore == NP_TRIED_MAX)
+			return;
+		t = &x->before[x->nbefore++];
+		*t = (struct np_tried){ .first = i, .src = src };
+	}
+	t->last = i;
+	t->nfamily += ir->v[i].family == f;
+}
+
+static void
+add_notes(struct np_explained *x, const struct np_flow *flow)
+{
+	if (x->rule->origin.src == NP_SRC_SITE)
+		note(x, "no policy can allow this address; the operator can "
+			"carve it out");
+	if (flow->port != 0 || flow->proto != NP_ANY_PROTO)
+		note(x, "ports and protocols play no part");
+	if (flow->to.family == NP_V6)
+		note(x, "where the host has no IPv6, every IPv6 packet is "
+			"dropped first");
+}
+
+void
+np_explain(const struct np_ir *ir, const struct np_flow *flow,
+    struct np_addr resolver4, struct np_addr resolver6,
+    struct np_explained *out)
+{
+	struct np_explained x = { .verdict = NP_PASS };
+
+	if (flow->port == DNS_PORT && flow->proto != NP_ICMP &&
+	    (same_addr(flow->to, resolver4) ||
+		same_addr(flow->to, resolver6))) {
+		note(&x, "which names it answers depends on the policy");
+		*out = x;
+		return;
+	}
+	x.rule = np_judge(ir, flow->to);
+	x.at = (size_t)(x.rule - ir->v);
+	x.verdict = x.rule->verdict;
+	for (size_t i = 0; i < x.at; i++)
+		tried(&x, ir, i, flow->to.family);
+	add_notes(&x, flow);
+	*out = x;
+}
