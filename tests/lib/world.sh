@@ -141,8 +141,9 @@ api() { # METHOD PATH [CURL ARGUMENT...]
 daemon_pid() { cat "$COP_STATE/pid" 2>/dev/null; }
 
 daemon_start() {
+	# shellcheck disable=SC2086
 	in_host setsid "$COP_BIN/coppiced" -f "$COP_STATE/coppiced.conf" \
-	    </dev/null >>"$COP_STATE/log" 2>&1 &
+	    $COPPICED_ARGS </dev/null >>"$COP_STATE/log" 2>&1 &
 	echo $! >"$COP_STATE/pid"
 	for _ in $(seq 600); do
 		[ "$(api GET /health -o /dev/null -w '%{http_code}' \
@@ -189,10 +190,8 @@ finish() {
 		for _ in $(seq 50); do sandboxes_wipe && break; done
 		daemon_stop
 	fi
-	namespaces_stop
 	[ -z "${COP_KEEP:-}" ] || cp "$COP_STATE/log" "$COP_KEEP"
-	"$COP_BIN/coppiced" -f "$COP_STATE/coppiced.conf" -x \
-	    >>"$COP_STATE/log" 2>&1
+	namespaces_stop
 	rm -rf "$COP_STATE"
 	if same_machine "$before"; then
 		echo "1 passed, 0 failed"
@@ -217,7 +216,9 @@ main() {
 	E2B_SANDBOX_URL=http://127.0.0.1:3002
 	E2B_API_KEY=e2b_0123456789abcdef0123456789abcdef01234567
 	export COP_BIN COP_STATE E2B_API_URL E2B_SANDBOX_URL E2B_API_KEY
-	export COP_WORLD=1 PYTHONDONTWRITEBYTECODE=1
+	# Sandboxes outlive their daemon unless it is told otherwise.
+	COPPICED_ARGS=${COPPICED_ARGS---stop-sandboxes}
+	export COP_WORLD=1 COPPICED_ARGS PYTHONDONTWRITEBYTECODE=1
 	: >"$COP_STATE/log"
 	rc=1
 	trap finish EXIT
