@@ -1,0 +1,228 @@
+/*
+ * proxy_int.h - the way in, for its own directory.
+ *
+ * One request at a time on a client's connection.  What a side has sent lies
+ * in its `in`; as much of it as may pass on is `ok`; what we ourselves say to
+ * it is `out` and goes first.  So bytes are copied by the kernel alone.
+ */
+#ifndef PROXY_INT_H
+#define PROXY_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/prefix.h"
+#include "http/http1.h"
+#include "io/loop.h"
+#include "io/seqpkt.h"
+#include "proxy/route_msg.h"
+#include "proxy/target.h"
+
+enum {
+	SIDE_MAX = 64 * 1024 - 1,  /* bytes held of one side */
+	OUT_MAX = 160 * 1024,	   /* our own words: a rewritten head */
+	HEAD_TIMEOUT_MS = 20000,   /* first byte of a head to its end */
+	IDLE_TIMEOUT_MS = 620000,  /* between requests, or in a body */
+	STALL_TIMEOUT_MS = 120000, /* a client that does not read */
+	DIAL_TIMEOUT_MS = 10000,
+	LINGER_MS = 2000,
+	UP_IDLE_ENVD_MS = 60000, /* a kept connection to envd */
+	UP_IDLE_MS = 4000,	 /* to others: Node closes after 5 s */
+	SOCKS_KEEP = 2,		 /* sockets ready in each sandbox */
+	ROUTE_BUCKETS = 4096,
+};
+
+struct proxy;
+struct conn;
+
+struct route {
+	struct route *next; /* in its bucket */
+	char id[TARGET_ID_MAX];
+	uint32_t slot, incarnation;
+	enum route_state state;
+	bool private_traffic;
+	bool stale; /* not said again since the last ROUTE_RESET */
+	char token[72], mask_host[256];
+
+	struct conn *conns; /* those that have, or want, a socket inside */
+	uint32_t nrequests; /* under way */
+	int ready[SOCKS_KEEP];
+	unsigned nready;
+	unsigned nasked[2]; /* sockets under way, IPv4 and IPv6 */
+};
+
+struct side {
+	struct loop_io io; /* fd is -1 when there is none */
+	struct buf in, out;
+	size_t ok;
+	bool fast; /* fills what it is given to read into */
+	bool eof;  /* it will say nothing more */
+	bool shut; /* we shall say nothing more, or it does not listen */
+};
+
+enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_EOF };
+
+struct body {
+	enum body_kind kind;
+	bool done;
+	uint64_t left;
+	struct http1_body chunked;
+};
+
+enum conn_state {
+	C_HEAD,	    /* waits for a request, or for the rest of its head */
+	C_ROUTE,    /* waits for the route table to be whole */
+	C_DIAL,	    /* waits for a socket, or for a connect() */
+	C_EXCHANGE, /* request and response pass */
+	C_TUNNEL,   /* after 101: bytes */
+	C_LINGER,   /* all is said; lets the client read it */
+};
+
+struct conn {
+	struct proxy *p;
+	struct conn *next, *prev;   /* all */
+	struct conn *rnext, *rprev; /* of the route */
+	enum conn_state state;
+	bool dead, advancing;
+	struct side c, u;  /* client; upstream, inside the sandbox */
+	struct mono since; /* last progress, or the head's first byte */
+	struct loop_timer timer;
+
+	struct route *route; /* of u, or of the request under way; or NULL */
+	uint16_t port;	     /* likewise */
+	size_t head_seen, up_seen;
+	struct mono up_since; /* when u fell idle */
+
+	bool counted; /* in route->nrequests */
+	bool http10, to_head, keep, upgrade;
+	bool html;	 /* errors as a page */
+	bool up_keep;	 /* u may serve another request */
+	bool reused;	 /* u served one before, and has not answered yet */
+	bool resp_head;	 /* it has been passed on */
+	bool dechunk;	 /* the client does not know chunks */
+	bool wants_sock; /* in the queue of socks.c */
+	struct body req, resp;
+	struct buf again; /* the head, while it may have to be sent again */
+
+	unsigned dial_step, dial_round;
+	int pipe[2]; /* for splice; -1 when there is none */
+	size_t piped;
+};
+
+struct proxy {
+	struct loop *loop;
+	struct loop_io listen;
+	struct loop_timer accept_again, sweep;
+	struct seqpkt route_ch, sock_ch, ctl_ch;
+	struct route *routes[ROUTE_BUCKETS];
+	size_t nroutes;
+	bool synced; /* the table has been whole once */
+	struct conn *conns;
+	size_t nconns, conns_max;
+	uint32_t per_sandbox_max;
+	struct np_prefix net4, net6;
+	bool ipv6;
+	uint32_t seq;
+	struct ask *asks;
+	int pipes[32][2]; /* spare, empty */
+	unsigned npipes;
+};
+
+/* --- table.c
+ * ----------------------------------------------------------------*/
+
+void table_open(struct proxy *p, int fd);
+/* As of now: takes what apid has said already.  NULL if there is none. */
+struct route *table_find(struct proxy *p, const char *id);
+void table_free(struct proxy *p);
+
+/* --- socks.c
+ * ----------------------------------------------------------------*/
+
+void socks_open(struct proxy *p, int fd);
+/* A socket inside, or -1: then c->wants_sock, and dial_socket() comes. */
+int socks_take(struct conn *c, enum np_family f);
+/* Has SOCKS_KEEP ready, or asks for them. */
+void socks_prepare(struct proxy *p, struct route *r);
+/* Closes what is ready. */
+void socks_drop(struct route *r);
+
+/* --- dial.c
+ * -----------------------------------------------------------------*/
+
+void dial_begin(struct conn *c);
+void dial_socket(struct conn *c, int fd); /* takes fd */
+void dial_failed(struct conn *c);
+void dial_ready(struct conn *c); /* u.io is writable */
+enum np_family dial_family(const struct conn *c);
+
+/* --- conn.c
+ * -----------------------------------------------------------------*/
+
+void conn_listen(struct proxy *p, int fd);
+void conn_advance(struct conn *c);
+/* Closes both sides; with `abrupt`, so that both notice. */
+void conn_kill(struct conn *c, bool abrupt);
+/* Its sandbox is gone: a 502 if nothing was said yet, else the cut. */
+void conn_cut(struct conn *c);
+void conn_progress(struct conn *c);
+void conn_attach(struct conn *c, struct route *r);
+void conn_detach(struct conn *c); /* closes u */
+void conn_free_all(struct proxy *p);
+
+/* --- request.c
+ * ---------------------------------------------------------------*/
+
+/* In C_HEAD: true if something has come of it. */
+bool request_try(struct conn *c);
+
+/* --- exchange.c
+ * --------------------------------------------------------------*/
+
+void exchange_begin(struct conn *c);
+bool exchange_step(struct conn *c); /* true if conn_advance() goes on */
+void tunnel_step(struct conn *c);
+/* u is gone without an answer. */
+void exchange_lost(struct conn *c);
+void request_over(struct conn *c);
+
+/* --- head.c
+ * -------------------------------------------------------------------*/
+
+struct text head_get(
+    const struct http1_head *h, const char *base, const char *name);
+/* The request as the server inside shall see it, into c->u.out. */
+int head_request(struct conn *c, const struct http1_head *h, const char *base);
+/* The response as the client shall see it, into c->c.out. */
+int head_response(
+    struct conn *c, const struct http1_head *h, const char *base, size_t n);
+
+/* --- answer.c
+ * -----------------------------------------------------------------*/
+
+/* Each ends the request under way with an answer of ours. */
+void answer_bad(struct conn *c, int status, const char *why);
+void answer_not_found(struct conn *c, const char *id);
+void answer_closed_port(struct conn *c);
+void answer_broken(struct conn *c);
+void answer_sandbox(
+    struct conn *c, const char *id, int status, const char *message);
+void answer_too_many(struct conn *c, const char *id);
+void answer_forbidden_path(struct conn *c, const char *path, size_t n);
+
+/* --- OS: linux/ or freebsd/
+ * -----------------------------------------------------*/
+
+/*
+ * Moves bytes of u's body to the client without looking at them.  How many
+ * have left u (0 is its end); -1 with EAGAIN; -1 with ENOSYS: copy them.
+ */
+ssize_t bulk_fill(struct conn *c, size_t max);
+/* 0 when the pipe is empty, 1 if it would wait, -1 on error. */
+int bulk_flush(struct conn *c);
+void bulk_end(struct conn *c);
+
+#endif

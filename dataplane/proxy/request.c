@@ -1,0 +1,233 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/own.h"
+#include "proxy/proxy_int.h"
+
+/*
+ * One at a time: a head is parsed, acted on and written anew before anything
+ * else happens, and it is large.
+ */
+static struct http1_head head;
+
+enum { ROUTE_WAIT_MS = 20 };
+
+/* Takes as long for a wrong token as for the right one. */
+static bool
+same_secret(struct text given, const char *want)
+{
+	size_t n = strlen(want);
+	unsigned char diff = given.n != n;
+
+	for (size_t i = 0; i < given.n && n > 0; i++)
+		diff |= (unsigned char)(given.p[i] ^ want[i % n]);
+	return diff == 0;
+}
+
+static void
+body_of_request(struct conn *c, const struct http1_head *h)
+{
+	c->req = (struct body){ .kind = BODY_NONE, .done = true };
+	if (h->chunked) {
+		c->req.kind = BODY_CHUNKED;
+		c->req.done = false;
+		http1_body_begin(&c->req.chunked, h);
+	} else if (h->length > 0) {
+		c->req.kind = BODY_LENGTH;
+		c->req.done = false;
+		c->req.left = h->length;
+	}
+}
+
+static void
+begin(struct conn *c, const struct http1_head *h, const char *base)
+{
+	c->http10 = h->ll.http_minor == 0;
+	c->to_head = h->ll.method == HTTP_HEAD;
+	c->keep = h->keep_alive;
+	c->upgrade = false;
+	c->resp_head = c->dechunk = c->reused = false;
+	c->up_seen = 0;
+	c->c.ok = c->u.ok = 0;
+	c->resp = (struct body){ .kind = BODY_NONE };
+	buf_reset(&c->again);
+	body_of_request(c, h);
+	c->html = target_wants_html(head_get(h, base, "user-agent"),
+	    head_get(h, base, "accept"), head_get(h, base, "sec-fetch-mode"),
+	    head_get(h, base, "x-requested-with"));
+}
+
+/* False: it has been answered. */
+static bool
+may_pass(struct conn *c, const struct route *r, const struct target *t,
+    const struct http1_head *h, const char *base)
+{
+	struct text token = head_get(h, base, "e2b-traffic-access-token");
+
+	if (r->state == ROUTE_CHANGING) {
+		answer_sandbox(c, t->id, 409,
+		    "The sandbox is pausing or resuming; try again");
+		return false;
+	}
+	if (r->state != ROUTE_RUNNING) {
+		answer_not_found(c, t->id);
+		return false;
+	}
+	if (t->port == TARGET_ENVD_PORT) {
+		if (!target_forbidden(base + h->target.at, h->target.len))
+			return true;
+		answer_forbidden_path(c, base + h->target.at, h->target.len);
+		return false;
+	}
+	if (!r->private_traffic)
+		return true;
+	if (token.p == NULL) {
+		answer_sandbox(c, t->id, 403,
+		    "Sandbox is secured with traffic access token. Token "
+		    "header 'e2b-traffic-access-token' is missing");
+		return false;
+	}
+	/* A sandbox without a token would have nobody pass, not everybody. */
+	if (r->token[0] == '\0' || !same_secret(token, r->token)) {
+		answer_sandbox(c, t->id, 403,
+		    "Sandbox is secured with traffic access token. Provided "
+		    "token in header 'e2b-traffic-access-token' is invalid");
+		return false;
+	}
+	return true;
+}
+
+/* u, kept from the request before, serves this one too if it still lives. */
+static bool
+may_reuse(struct conn *c, const struct route *r, uint16_t port)
+{
+	char byte;
+
+	if (c->u.io.fd < 0 || c->route != r || c->port != port || !c->up_keep ||
+	    c->u.eof || c->u.shut || c->u.in.len > 0)
+		return false;
+	return recv(c->u.io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN;
+}
+
+static void
+pass_on(struct conn *c, struct route *r, const struct target *t,
+    const struct http1_head *h, const char *base)
+{
+	bool reuse = may_reuse(c, r, t->port);
+
+	if (!reuse)
+		conn_detach(c);
+	conn_attach(c, r);
+	c->port = t->port;
+	c->counted = true;
+	r->nrequests++;
+	if (head_request(c, h, base) < 0) {
+		answer_bad(c, 431, "the request's head is too large");
+		return;
+	}
+	c->reused = reuse;
+	/* What had a body is not sent twice. */
+	if (reuse && c->req.kind == BODY_NONE)
+		(void)buf_add(&c->again, c->u.out.data, c->u.out.len);
+	if (reuse)
+		exchange_begin(c);
+	else
+		dial_begin(c);
+}
+
+static void
+on_route_wait(struct loop_timer *w)
+{
+	struct conn *c = container_of(w, struct conn, timer);
+
+	c->state = C_HEAD;
+	conn_advance(c);
+}
+
+/* False: the table is not whole yet, and the request is looked at again. */
+static bool
+find_route(struct conn *c, const struct target *t, struct route **out)
+{
+	*out = table_find(c->p, t->id);
+	if (*out != NULL || c->p->synced ||
+	    mono_ms(c->since, mono_now()) > DIAL_TIMEOUT_MS)
+		return true;
+	c->state = C_ROUTE;
+	c->timer.on_time = on_route_wait;
+	loop_timer_start(c->p->loop, &c->timer, ROUTE_WAIT_MS);
+	return false;
+}
+
+/*
+ * Consumes the head, and answers or gets the request on its way.  What base
+ * points at stays as it is until the next read.
+ */
+static void
+route(struct conn *c, const char *base, size_t len)
+{
+	struct target t = { .id = "" };
+	struct route *r = NULL;
+	const char *wrong;
+
+	wrong = target_find(head_get(&head, base, "host"),
+	    head_get(&head, base, "e2b-sandbox-id"),
+	    head_get(&head, base, "e2b-sandbox-port"), &t);
+	if (wrong == NULL && !find_route(c, &t, &r))
+		return; /* the head stays, and is looked at again */
+	begin(c, &head, base);
+	buf_consume(&c->c.in, len);
+	c->head_seen = 0;
+	if (wrong != NULL)
+		answer_bad(c, 400, wrong);
+	else if (head.ll.method == HTTP_CONNECT)
+		answer_bad(c, 400, "CONNECT is not served here");
+	else if (r == NULL)
+		answer_not_found(c, t.id);
+	else if (r->nrequests >= c->p->per_sandbox_max)
+		answer_too_many(c, t.id);
+	else if (may_pass(c, r, &t, &head, base))
+		pass_on(c, r, &t, &head, base);
+}
+
+/* What follows cannot be understood either, so the connection ends. */
+static void
+refuse(struct conn *c, int status, const char *why)
+{
+	buf_reset(&c->c.in);
+	c->head_seen = 0;
+	c->req = (struct body){ .kind = BODY_NONE, .done = true };
+	c->keep = c->to_head = c->html = false;
+	c->c.ok = c->u.ok = 0;
+	answer_bad(c, status, why);
+}
+
+bool
+request_try(struct conn *c)
+{
+	struct buf *in = &c->c.in;
+	ptrdiff_t len;
+
+	/* Empty lines in front are allowed, and mean nothing. */
+	while (c->head_seen == 0 && in->len >= 2 &&
+	       memcmp(in->data, "\r\n", 2) == 0)
+		buf_consume(in, 2);
+	if (in->len > 0 && c->head_seen == 0)
+		c->since = loop_now(c->p->loop);
+	len = http1_head_end(in->data, in->len, &c->head_seen);
+	if (len == 0 && in->len < SIDE_MAX) {
+		if (c->c.eof)
+			conn_kill(c, false);
+		return false;
+	}
+	if (len == 0)
+		refuse(c, 431, "the request's head is too large");
+	else if (len < 0)
+		refuse(c, 400, "the request is not HTTP/1.1");
+	else if (http1_request(&head, in->data, (size_t)len) < 0)
+		refuse(c, head.status, head.why);
+	else
+		route(c, in->data, (size_t)len);
+	return !c->dead && c->state != C_ROUTE;
+}
