@@ -1,0 +1,34 @@
+/*
+ * policy.h - from what a client asked for to what privd is told: the entries
+ * of a valid policy, as records.
+ */
+#ifndef SANDBOX_POLICY_H
+#define SANDBOX_POLICY_H
+
+#include "ctl/priv/rules_msg.h"
+#include "ctl/sandbox/chan.h"
+#include "ctl/sandbox/record.h"
+#include "netpolicy/policy.h"
+
+struct sb_policy {
+	struct rules_entry *v; /* allow entries first */
+	uint32_t nallow, ndeny;
+	bool deny_all, no_internet;
+};
+
+/* p is finished and valid. */
+int sb_policy_make(
+    const struct np_policy *p, struct sb_policy *out, struct err *e);
+/* From the texts that were accepted once and stored. */
+int sb_policy_load(
+    const struct sb_net *n, struct sb_policy *out, struct err *e);
+void sb_policy_fini(struct sb_policy *p);
+
+/*
+ * Sends it to privd rules under this generation; `how` says who wants the
+ * answer.
+ */
+int sb_policy_send(struct chan *rules, const struct sb_policy *p, uint32_t slot,
+    uint32_t gen, bool birth, struct chan_ask how, struct err *e);
+
+#endif

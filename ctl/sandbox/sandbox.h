@@ -1,0 +1,139 @@
+/*
+ * sandbox.h - the life of sandboxes: create, find, ask.
+ *
+ * One engine a process, in the loop's thread.  A request is answered once,
+ * through its callback, now or later.  Sandboxes are named by id outside and
+ * by struct sb_ref inside; a pointer is good until the callback returns.
+ */
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include "ctl/sandbox/metrics.h"
+#include "ctl/sandbox/policy.h"
+#include "ctl/sandbox/record.h"
+#include "ctl/sandbox/store.h"
+#include "ctl/sandbox/template.h"
+#include "io/loop.h"
+
+struct engine;
+struct sandbox;
+
+struct sb_ref {
+	uint32_t index, gen;
+};
+
+struct engine_conf {
+	uint32_t max_sandboxes, pool_slots, pids_max;
+	uint64_t host_memory_mb;
+	uint64_t max_life_s;
+	bool policy_while_paused;
+	char state_dir[256];
+	uint32_t cpu_count, memory_mb, disk_mb; /* of silent templates */
+};
+
+/* What the engine asks of whoever speaks HTTP. */
+struct engine_calls {
+	/*
+	 * POST /init to envd on a fresh TCP socket of the sandbox, which is
+	 * taken; -1 only if it could not begin.  Then engine_init_done() with
+	 * the HTTP status, or 0 and what went wrong, comes once.
+	 */
+	int (*init)(void *ctx, const struct sb_record *r, struct sb_ref ref,
+	    int fd, struct err *e);
+	/* Recovery is over: requests may come. */
+	void (*on_ready)(void *ctx);
+	/* A privd is gone; so shall we be. */
+	void (*on_lost)(void *ctx, const char *which);
+	void *ctx;
+};
+
+struct engine_fds {
+	int rules, spawn, route; /* taken; route may be -1 */
+};
+
+struct engine *engine_new(struct loop *l, const struct engine_conf *cf,
+    const struct engine_calls *calls, struct engine_fds fds, struct err *e);
+/* Leaves sandboxes as they are: the next one adopts them. */
+void engine_free(struct engine *en);
+/* Kills every sandbox there is; engine_count() tells when none is left. */
+void engine_kill_all(struct engine *en);
+bool engine_ready(const struct engine *en);
+struct store *engine_store(struct engine *en);
+struct templates *engine_templates(struct engine *en);
+void engine_init_done(
+    struct engine *en, struct sb_ref ref, int status, const struct err *e);
+
+/* --- looking
+ * ----------------------------------------------------------------*/
+
+/* NULL if there is none that a client may see. */
+struct sandbox *engine_find(struct engine *en, const char *id);
+const struct sb_record *sandbox_record(const struct sandbox *sb);
+struct sb_metrics *sandbox_metrics(struct sandbox *sb);
+/* Those that a client may see, in no order. */
+void engine_each(
+    struct engine *en, void (*each)(void *ctx, struct sandbox *sb), void *ctx);
+/*
+ * Room for an answer that was rendered; dropped when anything of the sandbox
+ * changes.
+ */
+struct sb_cache {
+	char *text;
+	size_t n;
+};
+struct sb_cache *sandbox_cache(struct sandbox *sb);
+
+struct engine_counts {
+	uint32_t running, paused, other, ready_slots;
+};
+struct engine_counts engine_count(const struct engine *en);
+
+/* --- asking
+ * ------------------------------------------------------------------*/
+
+struct sb_answer {
+	struct err err;	    /* kind ERR_NONE: it went well */
+	const char *code;   /* E2B's error_code, or NULL */
+	struct sandbox *sb; /* NULL where it is gone */
+	bool resumed;	    /* it was not running before */
+	uint32_t gen;	    /* network: the policy's generation */
+};
+typedef void (*sb_done)(void *ctx, const struct sb_answer *a);
+
+/*
+ * r is complete but for id, tokens, secret, times, state and slot.  Takes
+ * what r and p own.
+ */
+struct sb_create {
+	struct sb_record r;
+	struct sb_policy policy;
+	bool secure;
+	sb_done done;
+	void *ctx;
+};
+void engine_create(struct engine *en, struct sb_create *c);
+
+enum sb_op { OP_KILL, OP_PAUSE, OP_CONNECT, OP_RESUME, OP_TIMEOUT, OP_REFRESH };
+
+struct sb_call {
+	enum sb_op op;
+	uint64_t timeout_s;
+	enum sb_choice auto_pause; /* OP_RESUME */
+	sb_done done;
+	void *ctx;
+};
+void engine_call(struct engine *en, const char *id, const struct sb_call *c);
+
+/* Replaces the egress policy.  Takes what net and p own. */
+struct sb_net_call {
+	struct sb_net net; /* internet SB_UNSAID: keeps what was said */
+	struct sb_policy policy;
+	sb_done done;
+	void *ctx;
+};
+void engine_network(struct engine *en, const char *id, struct sb_net_call *c);
+
+/* `Sandbox "x" doesn't exist or you don't have access to it` */
+int sb_not_found(const char *id, struct err *e);
+
+#endif
