@@ -1,0 +1,336 @@
+/* The promises of the compiler, on random policies. */
+#include "t.h"
+
+#include "pass.h"
+#include "test_policy_gen.h"
+
+enum { ROUNDS = 3000, FLOWS = 40 };
+
+static bool
+disjoint(const struct np_ok *ok)
+{
+	for (size_t i = 0; i < ok->n; i++) {
+		if (ok->v[i].range.lo > ok->v[i].range.hi ||
+		    ok->v[i].range.hi > np_last(ok->family))
+			return false;
+		if (i > 0 && ok->v[i - 1].range.hi >= ok->v[i].range.lo)
+			return false;
+	}
+	return true;
+}
+
+/* "adjacent ones with the same origin are one" */
+static bool
+joined(const struct np_ok *ok)
+{
+	for (size_t i = 1; i < ok->n; i++) {
+		const struct np_ok_range *a = &ok->v[i - 1], *b = &ok->v[i];
+
+		if (a->range.hi + 1 == b->range.lo &&
+		    a->origin.src == b->origin.src &&
+		    a->origin.item == b->origin.item)
+			return false;
+	}
+	return true;
+}
+
+static bool
+same_bounds(const struct np_ok *a, const struct np_ok *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->v[i].range.lo != b->v[i].range.lo ||
+		    a->v[i].range.hi != b->v[i].range.hi)
+			return false;
+	return true;
+}
+
+/* --- flatten says what judge says ----------------------------------------- */
+
+static bool
+agrees(const struct gen_made *m)
+{
+	for (int i = 0; i < FLOWS; i++) {
+		struct np_addr a = gen_flow(&m->ir);
+		const struct np_rule *r = np_judge(&m->ir, a);
+
+		if (r == NULL || (r->verdict == NP_PASS) != gen_ok_has(m, a))
+			return false;
+	}
+	return disjoint(&m->ok4) && disjoint(&m->ok6) && joined(&m->ok4) &&
+	       joined(&m->ok6);
+}
+
+/* --- always denied stays denied ------------------------------------------- */
+
+static bool
+site_wins(const struct gen_made *m, const struct np_site *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct np_site_range *x = &s->v[i];
+		np_u128 span = x->range.hi - x->range.lo;
+		np_u128 at[3] = { x->range.lo, x->range.hi, x->range.lo };
+
+		if (span > 0)
+			at[2] +=
+			    gen_rnd() % (span > 1u << 30 ? 1u << 30 : span);
+		for (int k = 0; k < 3; k++) {
+			struct np_addr a = { at[k], x->family };
+
+			if (gen_ok_has(m, a) || gen_passes(m, a) ||
+			    np_judge(&m->ir, a)->origin.src != NP_SRC_SITE)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* --- order and duplicates ------------------------------------------------- */
+
+static void
+shuffle(char v[GEN_ENTRIES][NP_PREFIX_TEXT], uint32_t n)
+{
+	for (uint32_t i = n; i > 1; i--) {
+		uint32_t j = gen_below(i);
+		char t[NP_PREFIX_TEXT];
+
+		memcpy(t, v[i - 1], sizeof(t));
+		memcpy(v[i - 1], v[j], sizeof(t));
+		memcpy(v[j], t, sizeof(t));
+	}
+}
+
+static void
+repeat(char v[GEN_ENTRIES][NP_PREFIX_TEXT], uint32_t *n)
+{
+	if (*n == 0 || *n == GEN_ENTRIES)
+		return;
+	memcpy(v[*n], v[gen_below(*n)], NP_PREFIX_TEXT);
+	(*n)++;
+}
+
+static bool
+order_free(const struct gen_lists *l, const struct np_site *s,
+    const struct gen_made *m, struct err *e)
+{
+	struct gen_lists other = *l;
+	struct gen_made x = { 0 };
+	bool same;
+
+	repeat(other.allow, &other.nallow);
+	repeat(other.deny, &other.ndeny);
+	shuffle(other.allow, other.nallow);
+	shuffle(other.deny, other.ndeny);
+	same = gen_make(&other, s, &x, e) == 0 &&
+	       same_bounds(&m->ok4, &x.ok4) && same_bounds(&m->ok6, &x.ok6);
+	gen_unmake(&x);
+	return same;
+}
+
+/* --- one entry more ------------------------------------------------------- */
+
+/* No flow passes by `tight` that does not pass by `loose`. */
+static bool
+no_looser(const struct gen_made *tight, const struct gen_made *loose)
+{
+	for (int i = 0; i < FLOWS; i++) {
+		const struct np_ir *ir = i % 2 ? &tight->ir : &loose->ir;
+		struct np_addr a = gen_flow(ir);
+
+		if (gen_ok_has(tight, a) && !gen_ok_has(loose, a))
+			return false;
+		if (gen_passes(tight, a) && !gen_passes(loose, a))
+			return false;
+	}
+	return true;
+}
+
+static bool
+monotone(const struct gen_lists *l, const struct np_site *s,
+    const struct gen_made *m, struct err *e)
+{
+	struct gen_lists more_allow = *l, more_deny = *l;
+	struct gen_made a = { 0 }, d = { 0 };
+	bool good;
+
+	more_allow.nallow++;
+	more_deny.ndeny++;
+	good = gen_make(&more_allow, s, &a, e) == 0 &&
+	       gen_make(&more_deny, s, &d, e) == 0 && no_looser(m, &a) &&
+	       no_looser(&d, m);
+	gen_unmake(&a);
+	gen_unmake(&d);
+	return good;
+}
+
+/* --- passes --------------------------------------------------------------- */
+
+static bool
+passes_keep(const struct gen_made *m, struct err *e)
+{
+	struct np_ir ir = m->ir;
+	struct np_ok ok4 = { .family = NP_V4 }, again = { .family = NP_V4 };
+	bool good = true;
+	int which = (int)gen_below(3);
+
+	ir.v = malloc(m->ir.n * sizeof(*ir.v));
+	if (ir.v == NULL)
+		return false;
+	memcpy(ir.v, m->ir.v, m->ir.n * sizeof(*ir.v));
+	if (which != 1)
+		good = np_pass_merge(&ir, e) >= 0 && np_pass_merge(&ir, e) == 0;
+	if (which != 0)
+		good = good && np_pass_shadow(&ir, e) >= 0 &&
+		       np_pass_shadow(&ir, e) == 0;
+	for (int i = 0; i < FLOWS && good; i++) {
+		struct np_addr a = gen_flow(&m->ir);
+		const struct np_rule *r = np_judge(&ir, a);
+
+		good = r != NULL &&
+		       r->verdict == np_judge(&m->ir, a)->verdict &&
+		       r->origin.src == np_judge(&m->ir, a)->origin.src;
+	}
+	good = good && ir.n <= m->ir.n;
+	good = good && np_flatten(&ir, NP_V4, &ok4, e) == 0 &&
+	       np_revoked(&ok4, &m->ok4, &again, e) == 0 && again.n == 0;
+	np_ok_fini(&again);
+	good = good && np_revoked(&m->ok4, &ok4, &again, e) == 0 &&
+	       again.n == 0 && ok4.n <= m->ok4.n;
+	np_ok_fini(&again);
+	np_ok_fini(&ok4);
+	np_ir_fini(&ir);
+	return good;
+}
+
+/* What is reached, written as lists and compiled again, is the same. */
+static bool
+canonical(const struct np_site *s, const struct np_ok *ok, struct err *e)
+{
+	struct np_policy p = { .deny_all = true };
+	struct np_ir ir = { 0 };
+	struct np_ok again = { .family = ok->family };
+	struct np_ok a = { .family = ok->family }, b = { .family = ok->family };
+	bool good;
+
+	p.allow.v = calloc(ok->n * 254 + 1, sizeof(*p.allow.v));
+	if (p.allow.v == NULL)
+		return false;
+	for (size_t i = 0; i < ok->n; i++) {
+		struct np_prefix v[254];
+		size_t n =
+		    np_range_prefixes(ok->v[i].range, ok->family, v, 254);
+
+		for (size_t k = 0; k < n; k++)
+			p.allow.v[p.allow.n++] =
+			    (struct np_entry){ v[k], (uint32_t)i };
+	}
+	good = np_lower(&p, s, &ir, e) == 0 && np_pass_merge(&ir, e) >= 0 &&
+	       np_flatten(&ir, ok->family, &again, e) == 0 &&
+	       np_revoked(ok, &again, &a, e) == 0 && a.n == 0 &&
+	       np_revoked(&again, ok, &b, e) == 0 && b.n == 0;
+	np_ok_fini(&again);
+	np_ok_fini(&a);
+	np_ok_fini(&b);
+	np_ir_fini(&ir);
+	np_policy_fini(&p);
+	return good;
+}
+
+/* --- one policy after another --------------------------------------------- */
+
+static bool
+has_bounds(const struct np_ok *ok, struct np_range r)
+{
+	for (size_t i = 0; i < ok->n; i++)
+		if (ok->v[i].range.lo == r.lo && ok->v[i].range.hi == r.hi)
+			return true;
+	return false;
+}
+
+/* a - del + add has exactly b's bounds, and nothing is touched for nothing. */
+static bool
+delta_right(const struct np_ok *a, const struct np_ok *b, struct err *e)
+{
+	struct np_ok del = { .family = a->family },
+		     add = { .family = a->family };
+	bool good =
+	    np_delta(a, b, &del, &add, e) == 0 && a->n - del.n + add.n == b->n;
+
+	for (size_t i = 0; i < del.n && good; i++)
+		good = has_bounds(a, del.v[i].range) &&
+		       !has_bounds(b, del.v[i].range);
+	for (size_t i = 0; i < add.n && good; i++)
+		good = has_bounds(b, add.v[i].range) &&
+		       !has_bounds(a, add.v[i].range);
+	for (size_t i = 0; i < a->n && good; i++)
+		good = has_bounds(&del, a->v[i].range) ||
+		       has_bounds(b, a->v[i].range);
+	np_ok_fini(&del);
+	np_ok_fini(&add);
+	return good;
+}
+
+static bool
+revoked_right(const struct gen_made *a, const struct gen_made *b, struct err *e)
+{
+	struct np_ok r4 = { .family = NP_V4 }, r6 = { .family = NP_V6 };
+	bool good = np_revoked(&a->ok4, &b->ok4, &r4, e) == 0 &&
+		    np_revoked(&a->ok6, &b->ok6, &r6, e) == 0 &&
+		    disjoint(&r4) && disjoint(&r6);
+
+	for (int i = 0; i < 2 * FLOWS && good; i++) {
+		struct np_addr at = gen_flow(i % 2 ? &a->ir : &b->ir);
+		bool want = gen_passes(a, at) && !gen_passes(b, at);
+
+		good = np_ok_has(at.family == NP_V4 ? &r4 : &r6, at) == want;
+	}
+	np_ok_fini(&r4);
+	np_ok_fini(&r6);
+	return good;
+}
+
+static void
+one_round(struct err *e)
+{
+	struct np_site s;
+	struct gen_lists la, lb;
+	struct gen_made a = { 0 }, b = { 0 };
+	unsigned before = t_failed;
+
+	gen_lists(&la);
+	gen_lists(&lb);
+	CHECK(gen_site(&s, e) == 0);
+	CHECK(gen_make(&la, &s, &a, e) == 0);
+	CHECK(gen_make(&lb, &s, &b, e) == 0);
+	if (t_failed == before) {
+		CHECK(agrees(&a));
+		CHECK(site_wins(&a, &s));
+		CHECK(order_free(&la, &s, &a, e));
+		CHECK(monotone(&la, &s, &a, e));
+		CHECK(passes_keep(&a, e));
+		CHECK(canonical(&s, &a.ok4, e));
+		CHECK(canonical(&s, &a.ok6, e));
+		CHECK(revoked_right(&a, &b, e));
+		CHECK(delta_right(&a.ok4, &b.ok4, e));
+		CHECK(delta_right(&a.ok6, &b.ok6, e));
+	}
+	gen_unmake(&a);
+	gen_unmake(&b);
+	np_site_fini(&s);
+}
+
+int
+main(void)
+{
+	struct err e = { 0 };
+
+	gen_start(7);
+	for (int round = 0; round < ROUNDS && t_failed < 10; round++) {
+		one_round(&e);
+		if (t_failed > 0)
+			printf("# SEED=%llu round %d: %s\n",
+			    (unsigned long long)gen_seed, round, e.msg);
+	}
+	return t_end();
+}
