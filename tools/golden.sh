@@ -1,0 +1,157 @@
+#!/bin/sh
+# golden.sh check|update NETPOLICY - a directory of tests/golden a case.
+#
+# request.json goes in; what netpolicy says of it is filed beside it: ir.txt,
+# nft.txt, pf.txt and explain.txt, or error.txt where it refuses.  The flows
+# for explain.txt are the lines of flows.txt; args.txt holds more options;
+# site.txt is an operator's file.  `update` rewrites; the diff is the review.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+what=${1-}
+bin=${2-}
+cases=tests/golden
+if [ "$what" != check ] && [ "$what" != update ] || [ ! -x "$bin" ]; then
+	echo "usage: golden.sh check|update NETPOLICY" >&2
+	exit 2
+fi
+got=$(mktemp -d) || exit 1
+trap 'rm -rf "$got"' EXIT
+passed=0 failed=0
+
+pass() { passed=$((passed + 1)); }
+fail() {
+	failed=$((failed + 1))
+	echo "# $1: $2"
+}
+
+# run CASE ARGS... - netpolicy on a case's files.
+run() {
+	dir=$1
+	cmd=$2
+	shift 2
+	if [ -f "$dir/site.txt" ]; then
+		set -- --site "$dir/site.txt" "$@"
+	fi
+	# shellcheck disable=SC2046 # args.txt is a list of words
+	"$bin" "$cmd" -p "$dir/request.json" \
+		$(cat "$dir/args.txt" 2>/dev/null) "$@"
+}
+
+explain() {
+	while read -r flow; do
+		echo "\$ netpolicy explain -t $flow"
+		run "$1" explain -t "$flow"
+		echo "exit status $?"
+		echo
+	done <"$1/flows.txt"
+	echo "\$ netpolicy lint"
+	run "$1" lint
+	echo "exit status $?"
+}
+
+# Everything that netpolicy says of a case, into $got.
+produce() {
+	rm -f "$got"/*
+	if ! run "$1" compile --ir >"$got/ir.txt" 2>"$got/error.txt"; then
+		rm -f "$got/ir.txt"
+		return
+	fi
+	rm -f "$got/error.txt"
+	run "$1" compile --nft >"$got/nft.txt"
+	run "$1" compile --pf >"$got/pf.txt"
+	explain "$1" >"$got/explain.txt" 2>&1
+}
+
+compare() {
+	for f in ir.txt nft.txt pf.txt explain.txt error.txt; do
+		if [ ! -e "$got/$f" ] && [ ! -e "$1/$f" ]; then
+			continue
+		elif [ ! -e "$1/$f" ]; then
+			fail "$1/$f" "there is output, and no file"
+		elif [ ! -e "$got/$f" ]; then
+			fail "$1/$f" "there is a file, and no output"
+		elif diff -u "$1/$f" "$got/$f" >"$got/diff"; then
+			pass
+		else
+			fail "$1/$f" "differs"
+			sed 's/^/#   /' "$got/diff" | head -20
+		fi
+	done
+}
+
+file_away() {
+	for f in ir.txt nft.txt pf.txt explain.txt error.txt; do
+		rm -f "$1/$f"
+		if [ -e "$got/$f" ]; then
+			cp "$got/$f" "$1/$f"
+		fi
+	done
+}
+
+# Does the kernel take it?  In a network namespace of its own.
+load() {
+	if [ ! -e "$1/nft.txt" ] || [ -z "$nft" ]; then
+		return
+	fi
+	# shellcheck disable=SC2016 # for that shell
+	if unshare -n sh -c 'nft -c -f "$1" && nft -f "$1"' - "$1/nft.txt" \
+		>"$got/nft.log" 2>&1; then
+		pass
+	else
+		fail "$1/nft.txt" "nft refuses it: $(head -1 "$got/nft.log")"
+	fi
+}
+
+# Every case is named in the specification, and every name there is a case.
+named() {
+	for dir in "$cases"/*/; do
+		name=$(basename "$dir")
+		if grep -q "\`$name\`" docs/policy.md; then
+			pass
+		else
+			fail "$name" "docs/policy.md does not name it"
+		fi
+	done
+	# shellcheck disable=SC2013,SC2016 # words; the quotes are Markdown's
+	for name in $(grep -o '\[`[a-z0-9-]*`\]' docs/policy.md | tr -d '[]`'); do
+		if [ -d "$cases/$name" ]; then
+			pass
+		else
+			fail "docs/policy.md" "names $name, which is no case"
+		fi
+	done
+}
+
+# The table that the specification shows is the one that is made.
+table() {
+	dir=$cases/the-table-of-the-specification
+	awk '/^```$/ { on = 0 } on; /^```nft$/ { on = 1 }' docs/policy.md \
+		>"$got/doc.txt"
+	if diff -u "$got/doc.txt" "$dir/nft.txt" >"$got/diff"; then
+		pass
+	else
+		fail "docs/policy.md" "its table is not what compile prints"
+		sed 's/^/#   /' "$got/diff" | head -20
+	fi
+}
+
+nft=
+if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null &&
+	command -v nft >/dev/null; then
+	nft=yes
+else
+	echo "# not root, or no nft: nft.txt is compared, not loaded"
+fi
+for dir in "$cases"/*/; do
+	dir=${dir%/}
+	produce "$dir"
+	if [ "$what" = update ]; then
+		file_away "$dir"
+	fi
+	compare "$dir"
+	load "$dir"
+done
+named
+table
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
