@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The internet of the tests: a network namespace that owns a few addresses.
 
-Serves on all of them: HTTP (80, 8080, 443 without TLS), UDP echo (7), a TCP
-stream whose every block carries its own checksum (9000), an acceptor that says
-nothing (9001), a greeter (22), and DNS (53, UDP and TCP).  Prints "ready" when
-all listen.  Ends when its standard input does.
+Serves on all of them: HTTP (80, 8080, 443 without TLS), UDP echo (7), UDP that
+pushes for a minute at whoever sends it a datagram (8), a TCP stream whose every
+block carries its own checksum (9000), an acceptor that says nothing (9001), a
+greeter (22), and DNS (53, UDP and TCP).  Prints "ready" when all listen.  Ends
+when its standard input does.
 """
 import hashlib
 import os
@@ -116,6 +117,29 @@ def dns_tcp(c):
     c.sendall(struct.pack(">H", len(reply)) + reply)
 
 
+def push(s, peer):
+    """A hundred datagrams a second, wanted or not."""
+    for i in range(6000):
+        try:
+            s.sendto(b"pushed %d" % i, peer)
+        except OSError:
+            pass
+        time.sleep(0.01)
+
+
+def pusher(address):
+    s = udp_socket(address, 8)
+
+    def loop():
+        while True:
+            try:
+                _, peer = s.recvfrom(2048)
+                threading.Thread(target=push, args=(s, peer), daemon=True).start()
+            except OSError:
+                pass
+    threading.Thread(target=loop, daemon=True).start()
+
+
 def udp_socket(address, port):
     s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
                       socket.SOCK_DGRAM)
@@ -127,6 +151,7 @@ def udp(addresses):
     """Bound one by one, so that an answer comes from where it was asked."""
     sel = selectors.DefaultSelector()
     for a in addresses:
+        pusher(a)
         for port, reply in ((7, lambda d: d), (53, answer)):
             sel.register(udp_socket(a, port), selectors.EVENT_READ, reply)
 
