@@ -13,9 +13,7 @@
 
 #include "base/own.h"
 #include "batch_int.h"
-
-/* Answers are short: they do not repeat the message (NETLINK_CAP_ACK). */
-#define ANSWER_ROOM (64 * 1024)
+#include "dump.h"
 
 void
 nft_batch_init(struct nft_batch *b, size_t max)
@@ -124,7 +122,7 @@ nft_sock_init(struct nft_sock *s, int fd, struct err *e)
 	int on = 1, out = 64 * 1024 * 1024, in = 4 * 1024 * 1024;
 
 	*s = (struct nft_sock){ .fd = fd, .seq = 1 };
-	s->room = malloc(ANSWER_ROOM);
+	s->room = malloc(NFT_ANSWER_ROOM);
 	if (s->room == NULL ||
 	    bind(fd, (struct sockaddr *)&me, sizeof(me)) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&me, &len) < 0 ||
@@ -191,7 +189,7 @@ drain(struct nft_sock *s, struct answer *a)
 	ssize_t n;
 
 	for (;;) {
-		n = recv(s->fd, s->room, ANSWER_ROOM, MSG_DONTWAIT);
+		n = recv(s->fd, s->room, NFT_ANSWER_ROOM, MSG_DONTWAIT);
 		if (n > 0) {
 			take_answers(s->room, (size_t)n, a);
 			continue;

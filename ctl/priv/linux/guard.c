@@ -1,0 +1,269 @@
+/*
+ * guard.c - notices when somebody else flushes or edits our table.
+ *
+ * The kernel tells of every change, and whose socket it came from; ours are
+ * filtered out before they are queued.  In case a message was lost, the
+ * kernel's count of transactions is compared with our own every few seconds.
+ */
+#include "rules_linux.h"
+
+#include <errno.h>
+#include <string.h>
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <libmnl/libmnl.h>
+
+#include "base/own.h"
+#include "io/log.h"
+#include "nft/read.h"
+
+enum { LOOK_MS = 5000, REBUILD_MS = 1000 };
+
+static bool
+is_ours(const struct nlmsghdr *h)
+{
+	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
+	const struct nlattr *a;
+
+	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
+	    (h->nlmsg_type & 0xff) == NFT_MSG_NEWGEN ||
+	    g->nfgen_family != NFPROTO_INET)
+		return false;
+	/* The table's name is attribute 1 in every kind of message. */
+	mnl_attr_for_each(a, h, sizeof(*g))
+	{
+		if (mnl_attr_get_type(a) == 1)
+			return mnl_attr_get_payload_len(a) ==
+				   sizeof(NFT_TABLE) &&
+			       memcmp(mnl_attr_get_payload(a), NFT_TABLE,
+				   sizeof(NFT_TABLE)) == 0;
+	}
+	return false;
+}
+
+static void
+rebuild(struct rules_kernel *k)
+{
+	struct rules *r = k->r;
+	struct mono t0 = mono_now();
+	struct err e;
+
+	k->last_rebuild = t0;
+	if (rules_restore(r, &e) < 0) {
+		log_error("rules.rebuild err=\"%s\"", e.msg);
+		loop_timer_start(k->events.loop, &k->rebuild, REBUILD_MS);
+		return;
+	}
+	log_warn("rules.rebuilt times=%llu us=%llu",
+	    (unsigned long long)r->nrebuilt,
+	    (unsigned long long)(mono_now().ns - t0.ns) / 1000);
+	r->on_lost(r);
+}
+
+static void
+on_rebuild(struct loop_timer *w)
+{
+	rebuild(container_of(w, struct rules_kernel, rebuild));
+}
+
+/* At once, but not in a race with somebody who keeps flushing. */
+static void
+lost(struct rules_kernel *k, const char *why)
+{
+	uint64_t since = mono_ms(k->last_rebuild, mono_now());
+
+	if (k->rebuild.active)
+		return;
+	k->r->nlost++;
+	log_error("rules.lost because=\"%s\" times=%llu", why,
+	    (unsigned long long)k->r->nlost);
+	if (since >= REBUILD_MS)
+		rebuild(k);
+	else
+		loop_timer_start(
+		    k->events.loop, &k->rebuild, REBUILD_MS - since);
+}
+
+static bool
+has_foreign_change(const char *buf, size_t len, uint32_t own)
+{
+	const struct nlmsghdr *h = (const void *)buf;
+	int left = (int)len;
+
+	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+		if (h->nlmsg_pid != own && is_ours(h))
+			return true;
+	return false;
+}
+
+static void look(struct rules_kernel *k, bool closely);
+
+static void
+on_events(struct loop_io *w, unsigned events)
+{
+	struct rules_kernel *k = container_of(w, struct rules_kernel, events);
+	static char buf[64 * 1024];
+	bool foreign = false, missed = false;
+
+	(void)events;
+	/* All that is there: one flush is many messages, and one rebuild. */
+	for (;;) {
+		ssize_t n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (n > 0)
+			foreign = foreign || has_foreign_change(
+						 buf, (size_t)n, k->nl.portid);
+		else if (n < 0 && errno == ENOBUFS)
+			missed = true;
+		else if (!(n < 0 && errno == EINTR))
+			break;
+	}
+	if (foreign)
+		lost(k, "somebody else changed the table");
+	else if (missed)
+		look(k, true);
+}
+
+static int compare_all(struct rules_kernel *k, struct err *e);
+
+static void
+look(struct rules_kernel *k, bool closely)
+{
+	uint32_t genid;
+	uint64_t table;
+	struct err e;
+	int rc;
+
+	if (k->rebuild.active)
+		return;
+	if (nft_read_genid(&k->nl, &genid, &e) < 0 ||
+	    nft_read_table(&k->nl, &table, &e) < 0) {
+		log_error("rules.look err=\"%s\"", e.msg);
+		return;
+	}
+	if (!closely && table == k->table &&
+	    genid - k->genid == (uint32_t)(k->nl.ncommits - k->commits)) {
+		k->genid = genid;
+		k->commits = k->nl.ncommits;
+		return;
+	}
+	k->genid = genid;
+	k->commits = k->nl.ncommits;
+	if (table != k->table) {
+		lost(k, table == 0 ? "the table is gone" : "another table");
+		return;
+	}
+	if (!closely)
+		return; /* other tables; ours would have been reported */
+	rc = compare_all(k, &e);
+	if (rc > 0)
+		lost(k, e.msg);
+	else if (rc < 0)
+		log_error("rules.look err=\"%s\"", e.msg);
+}
+
+static void
+no_slot(struct nft_found *f, uint32_t slot, uint32_t value)
+{
+	(void)f;
+	(void)slot;
+	(void)value;
+}
+
+struct looking {
+	struct nft_found f;
+	struct rules *r;
+};
+
+static void
+want_slot(struct nft_found *f, uint32_t slot, struct nft_slot *out)
+{
+	struct rules *r = container_of(f, struct looking, f)->r;
+
+	if (slot <= r->nslots)
+		*out = *rules_slot(r, slot);
+}
+
+static int
+compare_all(struct rules_kernel *k, struct err *e)
+{
+	struct looking l = {
+		.f = { .on_slot = no_slot,
+		    .on_gen = no_slot,
+		    .want_slot = want_slot },
+		.r = k->r,
+	};
+
+	return nft_read_all(&k->nl, &k->c, &l.f, e);
+}
+
+static void
+on_look(struct loop_timer *w)
+{
+	struct rules_kernel *k = container_of(w, struct rules_kernel, look);
+
+	look(k, false);
+	loop_timer_start(w->loop, w, LOOK_MS);
+}
+
+/* Drops messages about what our own socket did, before they take room. */
+static int
+ignore_own(int fd, uint32_t portid, struct err *e)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct nlmsghdr, nlmsg_pid)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(portid), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	};
+	struct sock_fprog p = { countof(code), code };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &p, sizeof(p)) < 0)
+		return err_sys(e, "nftables events: filter");
+	return 0;
+}
+
+int
+guard_start(struct rules *r, struct loop *l, struct err *e)
+{
+	struct rules_kernel *k = r->k;
+	struct sockaddr_nl me = { .nl_family = AF_NETLINK };
+	int group = NFNLGRP_NFTABLES, room = 4 * 1024 * 1024;
+
+	if (rules_socket(&k->events.fd, e) < 0 ||
+	    ignore_own(k->events.fd, k->nl.portid, e) < 0)
+		return -1;
+	if (bind(k->events.fd, (struct sockaddr *)&me, sizeof(me)) < 0 ||
+	    setsockopt(k->events.fd, SOL_SOCKET, SO_RCVBUFFORCE, &room,
+		sizeof(room)) < 0 ||
+	    setsockopt(k->events.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+		&group, sizeof(group)) < 0)
+		return err_sys(e, "nftables events");
+	k->events.on_ready = on_events;
+	loop_io_set(l, &k->events, LOOP_READ);
+	k->look.on_time = on_look;
+	k->rebuild.on_time = on_rebuild;
+	loop_timer_start(l, &k->look, LOOK_MS);
+	/* Whatever happened before we listened. */
+	if (nft_read_genid(&k->nl, &k->genid, e) < 0)
+		return -1;
+	k->commits = k->nl.ncommits;
+	return 0;
+}
+
+void
+guard_stop(struct rules_kernel *k)
+{
+	loop_io_stop(&k->events);
+	loop_timer_stop(&k->look);
+	loop_timer_stop(&k->rebuild);
+	drop_fd(&k->events.fd);
+}

@@ -1,0 +1,100 @@
+#include "rules_int.h"
+
+#include <string.h>
+
+#include "base/own.h"
+
+int
+rules_site(const struct conf *cf, struct np_site *out, struct err *e)
+{
+	np_site_init(out);
+	if (np_site_builtin(out, e) < 0)
+		goto fail;
+	for (size_t i = 0; i < cf->nsite_deny; i++)
+		if (np_site_deny(out, &cf->site_deny[i].prefix,
+			cf->site_deny[i].line, e) < 0)
+			goto fail;
+	for (size_t i = 0; i < cf->nsite_allow; i++)
+		if (np_site_carve(out, &cf->site_allow[i].prefix, e) < 0)
+			goto fail;
+	/* Whatever net4 and net6 are, and whatever was carved out. */
+	if (np_site_deny(out, &cf->net4, 0, e) < 0 ||
+	    (cf->ipv6 && np_site_deny(out, &cf->net6, 0, e) < 0))
+		goto fail;
+	return 0;
+fail:
+	np_site_fini(out);
+	return -1;
+}
+
+static int
+take_entry(const struct rules_entry *x, struct np_entry *out, struct err *e)
+{
+	enum np_family f = x->family == 4 ? NP_V4 : NP_V6;
+	struct np_prefix p = { .family = f, .len = x->len };
+	struct np_range r;
+
+	if ((x->family != 4 && x->family != 6) ||
+	    x->len > (f == NP_V4 ? 32 : 128))
+		return err_set(e, ERR_BUG, "entry %u: /%u of family %u",
+		    x->item, x->len, x->family);
+	p.addr = np_addr_from_bytes(f, x->addr).n;
+	r = np_prefix_range(&p);
+	if (r.lo != p.addr || r.hi < r.lo)
+		return err_set(e, ERR_BUG, "entry %u: host bits", x->item);
+	out->prefix = p;
+	out->item = x->item;
+	return 0;
+}
+
+static int
+take_list(
+    struct np_list *l, const struct rules_entry *v, uint32_t n, struct err *e)
+{
+	if (n == 0)
+		return 0;
+	l->v = calloc(n, sizeof(*l->v));
+	if (l->v == NULL)
+		return err_sys(e, "policy");
+	l->cap = n;
+	for (; l->n < n; l->n++)
+		if (take_entry(&v[l->n], &l->v[l->n], e) < 0)
+			return -1;
+	return 0;
+}
+
+void
+rules_want_fini(struct rules_want *w)
+{
+	np_ok_fini(&w->ok4);
+	np_ok_fini(&w->ok6);
+}
+
+int
+rules_compile(const struct rules *r, const struct rules_body *b,
+    struct rules_want *out, struct err *e)
+{
+	struct np_ir ir = { 0 };
+	struct np_policy p;
+	int rc = -1;
+
+	*out = (struct rules_want){ .slot = b->a->slot, .gen = b->a->gen };
+	out->birth = b->a->birth != 0;
+	out->ok4.family = NP_V4;
+	out->ok6.family = NP_V6;
+	np_policy_init(&p);
+	p.deny_all = b->a->deny_all;
+	p.no_internet = b->a->no_internet;
+	if (take_list(&p.allow, b->v, b->a->nallow, e) == 0 &&
+	    take_list(&p.deny, b->v + b->a->nallow, b->a->ndeny, e) == 0 &&
+	    np_lower(&p, &r->site, &ir, e) == 0 &&
+	    np_flatten(&ir, NP_V4, &out->ok4, e) == 0)
+		rc = 0;
+	if (rc == 0 && r->cf->ipv6)
+		rc = np_flatten(&ir, NP_V6, &out->ok6, e);
+	np_ir_fini(&ir);
+	np_policy_fini(&p);
+	if (rc < 0)
+		rules_want_fini(out);
+	return rc;
+}
