@@ -32,7 +32,7 @@ struct sock_ask {
 	uint32_t family; /* 4 or 6 */
 };
 
-/* The reply begins like this, and carries the sockets. */
+/* Behind a header; the reply begins like this, and carries the sockets. */
 struct sock_reply {
 	uint32_t seq;
 	int32_t rc; /* 0, or -1 with err */

@@ -201,12 +201,13 @@ on_msg(
     struct seqpkt *ch, const void *msg, size_t len, const int *fds, size_t nfds)
 {
 	struct proxy *p = container_of(ch, struct proxy, sock_ch);
+	const char *body = (const char *)msg + sizeof(struct sock_hdr);
 	struct sock_reply reply;
 	autofree struct ask *a = NULL;
 	struct route *r;
 
-	if (len >= sizeof(reply)) {
-		memcpy(&reply, msg, sizeof(reply));
+	if (len >= sizeof(struct sock_hdr) + sizeof(reply)) {
+		memcpy(&reply, body, sizeof(reply));
 		reply.err.msg[sizeof(reply.err.msg) - 1] = '\0';
 		a = take_ask(p, reply.seq);
 	}
