@@ -32,8 +32,7 @@ def flood(name, command, user="user", after=None):
     ours = ours or {p: n for p, n in coppice.processes().items() if n.startswith("coppice")}
     before = times(good)
     started = bad.start(command, user=user, timeout_ms=60_000)
-    t = threading.Thread(target=lambda: contextlib.suppress(Exception).__enter__() or follow(started), daemon=True)
-    t.start()
+    threading.Thread(target=follow, args=(started,), daemon=True).start()
     time.sleep(1.0)
     during = times(good)
     note("%s: neighbour's command %.1f ms before, %.1f during (worst %.1f)" % (
