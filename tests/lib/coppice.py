@@ -307,14 +307,19 @@ def has_ipv6():
 
 
 def processes():
-    """Our own processes: {pid: what it executes and says it is}."""
+    """Our own processes: {pid: what it executes and says it is}.
+
+    Those in the world's host, whoever else runs a daemon on this machine, and
+    every envd: each has a network namespace of its own."""
     found = {}
+    here = os.readlink("/proc/self/ns/net")
     for p in pathlib.Path("/proc").iterdir():
         if not p.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             exe = os.path.basename(os.readlink(p / "exe"))
-            if exe.startswith(("coppiced", "coppice-", "envd")):
+            daemon_of_ours = exe.startswith(("coppiced", "coppice-"))
+            if daemon_of_ours and os.readlink(p / "ns/net") == here or exe.startswith("envd"):
                 args = (p / "cmdline").read_bytes().split(b"\0")
                 mode = args[1].decode() if exe == "coppice-privd" and len(args) > 1 else ""
                 found[int(p.name)] = (exe + " " + mode).strip()
