@@ -88,17 +88,42 @@ file_away() {
 	done
 }
 
-# Does the kernel take it?  In a network namespace of its own.
+# The ranges of the ok sets, a line each, from nft's listing.
+kernel_ranges() {
+	jq -r '
+	  def text: if type == "object" then
+	      if has("elem") then .elem.val | text
+	      elif has("prefix") then "\(.prefix.addr)/\(.prefix.len)"
+	      else "\(.range[0])-\(.range[1])" end
+	    else . end;
+	  .nftables[].set? // empty | select(.name | test("_ok[46]$")) |
+	  .elem[]? | text' "$1" | sort
+}
+
+# Does the kernel take it, and hold what was meant?  In a network namespace
+# of its own.
 load() {
 	if [ ! -e "$1/nft.txt" ] || [ -z "$nft" ]; then
 		return
 	fi
 	# shellcheck disable=SC2016 # for that shell
-	if unshare -n sh -c 'nft -c -f "$1" && nft -f "$1"' - "$1/nft.txt" \
+	if unshare -n sh -c 'nft -c -f "$1" && nft -f "$1" &&
+		nft -j list ruleset >"$2"' - "$1/nft.txt" "$got/list.json" \
 		>"$got/nft.log" 2>&1; then
 		pass
 	else
 		fail "$1/nft.txt" "nft refuses it: $(head -1 "$got/nft.log")"
+		return
+	fi
+	kernel_ranges "$got/list.json" >"$got/kernel.txt"
+	awk -v no_v6="$(grep -c no-v6 "$1/args.txt" 2>/dev/null)" \
+		'$1 == "ok4" || ($1 == "ok6" && !no_v6) { print $3 }' \
+		"$1/ir.txt" | sort >"$got/meant.txt"
+	if diff -u "$got/meant.txt" "$got/kernel.txt" >"$got/diff"; then
+		pass
+	else
+		fail "$1/nft.txt" "the kernel holds something else"
+		sed 's/^/#   /' "$got/diff" | head -20
 	fi
 }
 
@@ -137,10 +162,10 @@ table() {
 
 nft=
 if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null &&
-	command -v nft >/dev/null; then
+	command -v nft >/dev/null && command -v jq >/dev/null; then
 	nft=yes
 else
-	echo "# not root, or no nft: nft.txt is compared, not loaded"
+	echo "# not root, no nft or no jq: nft.txt is compared, not loaded"
 fi
 for dir in "$cases"/*/; do
 	dir=${dir%/}
