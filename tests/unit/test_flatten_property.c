@@ -62,6 +62,53 @@ agrees(const struct gen_made *m)
 	       joined(&m->ok6);
 }
 
+/* --- judge says what docs/policy.md says ---------------------------------- */
+
+static bool
+listed(char v[GEN_ENTRIES][NP_PREFIX_TEXT], uint32_t n, struct np_addr a)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct np_prefix p;
+
+		if (strcmp(v[i], "0.0.0.0/0") == 0)
+			return true; /* all traffic, of both families */
+		if (np_prefix_parse(v[i], &p) == 0 && np_prefix_has(&p, a))
+			return true;
+	}
+	return false;
+}
+
+/* From the text alone, without any of the compiler's structures. */
+static enum np_src
+specified(struct gen_lists *l, const struct np_site *s, struct np_addr a)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].family == a.family && s->v[i].range.lo <= a.n &&
+		    a.n <= s->v[i].range.hi)
+			return NP_SRC_SITE;
+	if (listed(l->allow, l->nallow, a))
+		return NP_SRC_ALLOW;
+	if (l->no_internet)
+		return NP_SRC_NOINTERNET;
+	return listed(l->deny, l->ndeny, a) ? NP_SRC_DENY : NP_SRC_DEFAULT;
+}
+
+static bool
+as_specified(
+    struct gen_lists *l, const struct np_site *s, const struct gen_made *m)
+{
+	for (int i = 0; i < FLOWS; i++) {
+		struct np_addr a = gen_flow(&m->ir);
+		enum np_src want = specified(l, s, a);
+		bool pass = want == NP_SRC_ALLOW || want == NP_SRC_DEFAULT;
+
+		if (np_judge(&m->ir, a)->origin.src != want ||
+		    gen_passes(m, a) != pass)
+			return false;
+	}
+	return true;
+}
+
 /* --- always denied stays denied ------------------------------------------- */
 
 static bool
@@ -305,6 +352,7 @@ one_round(struct err *e)
 	CHECK(gen_make(&lb, &s, &b, e) == 0);
 	if (t_failed == before) {
 		CHECK(agrees(&a));
+		CHECK(as_specified(&la, &s, &a));
 		CHECK(site_wins(&a, &s));
 		CHECK(order_free(&la, &s, &a, e));
 		CHECK(monotone(&la, &s, &a, e));
