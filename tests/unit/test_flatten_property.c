@@ -213,6 +213,17 @@ monotone(const struct gen_lists *l, const struct np_site *s,
 
 /* --- passes --------------------------------------------------------------- */
 
+/* Merged: what touches and has one source is one. */
+static bool
+merged(const struct np_ok *ok)
+{
+	for (size_t i = 1; i < ok->n; i++)
+		if (ok->v[i - 1].range.hi + 1 == ok->v[i].range.lo &&
+		    ok->v[i - 1].origin.src == ok->v[i].origin.src)
+			return false;
+	return true;
+}
+
 static bool
 passes_keep(const struct gen_made *m, struct err *e)
 {
@@ -244,6 +255,7 @@ passes_keep(const struct gen_made *m, struct err *e)
 	np_ok_fini(&again);
 	good = good && np_revoked(&m->ok4, &ok4, &again, e) == 0 &&
 	       again.n == 0 && ok4.n <= m->ok4.n;
+	good = good && (which == 1 || merged(&ok4));
 	np_ok_fini(&again);
 	np_ok_fini(&ok4);
 	np_ir_fini(&ir);
