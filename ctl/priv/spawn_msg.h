@@ -40,6 +40,9 @@ enum {
 	SPAWN_ENVD_PORT = 49983,
 };
 
+/* In the pad of a KILL's header: its files stay, until DISCARD. */
+enum { SPAWN_KEEP_DISK = 1 };
+
 struct spawn_hdr {
 	uint16_t type;
 	uint16_t pad;
@@ -85,7 +88,8 @@ struct spawn_found {
 	char id[SPAWN_ID_MAX];
 	char template_id[SPAWN_TEMPLATE_MAX];
 	uint8_t frozen;
-	uint8_t alive;	/* 0: no init left; privd is clearing it away */
+	uint8_t alive;	/* 0: no init left; privd is clearing it away, but
+			   for files that are kept: then slot is 0 */
 	uint8_t pooled; /* a slot that no tenant has had */
 	uint8_t pad;
 };
@@ -111,7 +115,5 @@ struct spawn_reply {
 	struct spawn_stats stats; /* STATS */
 	char disk_backend[64];	  /* HELLO: which one, and why */
 };
-
-/* KILL may keep the upper, for a pause that outlives the processes. */
 
 #endif

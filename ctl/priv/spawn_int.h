@@ -1,0 +1,129 @@
+/*
+ * spawn_int.h - `coppice-privd spawn`: slots and what is asked of them.
+ *
+ * spawn.c owns the channels and checks what comes in; spawn_slot.c moves a
+ * slot through its life; spawn_helpers.c waits for the processes that do the
+ * slow work.  Everything is in the loop's one thread.
+ */
+#ifndef PRIV_SPAWN_INT_H
+#define PRIV_SPAWN_INT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "ctl/substrate/substrate.h"
+#include "io/conf.h"
+#include "io/loop.h"
+#include "io/seqpkt.h"
+#include "spawn_msg.h"
+
+enum {
+	SPAWN_MAKERS = 3,	 /* slots made at the same time */
+	SPAWN_HELPERS = 64,	 /* children that are waited for */
+	SPAWN_SCRAPS_MAX = 256,	 /* cleared by one helper */
+	SPAWN_FREEZE_MS = 10000, /* for every process to stand still */
+};
+
+enum slot_state {
+	SLOT_EMPTY,
+	SLOT_QUEUED,   /* is to be made */
+	SLOT_MAKING,   /* a helper is at it */
+	SLOT_READY,    /* its init is parked */
+	SLOT_STARTING, /* was told to start; CREATE is not answered yet */
+	SLOT_RUNNING,
+	SLOT_KILLING, /* its processes are ending */
+};
+
+struct spawn;
+
+struct slot {
+	struct spawn *sp;
+	enum slot_state state;
+	struct sub_unit unit; /* from SLOT_READY on */
+	struct spawn_ref ref;
+	char id[SPAWN_ID_MAX]; /* "" until it is somebody's */
+	char template_id[SPAWN_TEMPLATE_MAX];
+	bool frozen, found, keep;
+	uint32_t create_seq, kill_seq, freeze_seq; /* to be answered; or 0 */
+	struct mono freeze_from;
+	struct loop_io proc, ctl; /* ctl: the helper's answer, then init's */
+	struct loop_timer freezing;
+	struct slot *next; /* SLOT_QUEUED */
+};
+
+struct scrap {
+	struct scrap *next;
+	struct sub_scrap what;
+};
+
+/* A child of ours, by what it was forked for. */
+struct helper {
+	pid_t pid; /* 0: free */
+	enum { HELPER_MAKE, HELPER_CLEAN, HELPER_SYNC } kind;
+	struct spawn_ref ref; /* SYNC */
+};
+
+/* Files without a sandbox that somebody may want. */
+struct kept {
+	struct kept *next;
+	struct spawn_found found;
+};
+
+struct spawn {
+	const struct conf *cf;
+	struct loop *loop;
+	struct substrate *sub;
+	struct seqpkt apid, proxyd, ctl;
+	struct loop_signal child, term;
+	struct slot *slots; /* [0] is nobody's */
+	uint32_t nslots;
+	struct slot *queue, **queue_end;
+	unsigned nmaking;
+	struct scrap *scraps, **scraps_end;
+	bool cleaning;
+	struct helper helpers[SPAWN_HELPERS];
+	struct kept *kept;
+	int rc; /* of spawn_main */
+	struct err err;
+};
+
+/* --- spawn.c -------------------------------------------------------------- */
+
+/* seq 0: nobody waits.  e NULL: success. */
+void spawn_reply(struct spawn *sp, struct seqpkt *to, uint16_t type,
+    uint32_t seq, const struct err *e, int *fds, size_t nfds);
+void spawn_reply_stats(
+    struct spawn *sp, uint32_t seq, const struct spawn_stats *stats);
+void spawn_event(
+    struct spawn *sp, uint16_t type, const void *body, uint32_t len);
+
+/* --- spawn_slot.c --------------------------------------------------------- */
+
+int slots_init(struct spawn *sp, struct err *e);
+void slots_fini(struct spawn *sp);
+/* Takes one of what sub_scan() finds. */
+void slot_found(void *arg, const struct sub_found *f);
+/* The tenant that is meant, or NULL with e set. */
+struct slot *slot_of(struct spawn *sp, struct spawn_ref r, struct err *e);
+
+/* Each answers its request itself, once. */
+void op_hello(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+void op_slots(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+void op_create(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+void op_kill(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+void op_freeze(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+void op_thaw(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+void op_stats(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+void op_discard(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+
+/* --- spawn_helpers.c ------------------------------------------------------ */
+
+/* -1 if there are too many already. */
+int helper_room(const struct spawn *sp, struct err *e);
+void helper_add(struct spawn *sp, pid_t pid, int kind, struct spawn_ref ref);
+void helpers_reap(struct spawn *sp);
+/* Clears groups and files away, when the helpers get to it. */
+void scrap_add(struct spawn *sp, struct spawn_ref ref, const char *id);
+void scraps_go(struct spawn *sp);
+
+#endif

@@ -1,0 +1,90 @@
+#include "sub_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+/* The files that say who a sandbox is, written before anybody is in it. */
+
+int
+sub_uuid(char to[SUB_UUID], struct err *e)
+{
+	unsigned char b[16];
+	size_t at = 0;
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		return err_sys(e, "random bytes");
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	for (size_t i = 0; i < sizeof(b); i++)
+		at += (size_t)snprintf(to + at, SUB_UUID - at, "%s%02x",
+		    i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
+	return 0;
+}
+
+static int
+write_file(int etc, const char *name, const char *text, struct err *e)
+{
+	autoclose int fd = openat(etc, name,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	const size_t len = strlen(text);
+
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len)
+		return err_sys(e, "etc/%s", name);
+	return 0;
+}
+
+/* Without the dashes of a UUID. */
+static int
+machine_id(char to[40], struct err *e)
+{
+	char uuid[SUB_UUID];
+	size_t n = 0;
+
+	if (sub_uuid(uuid, e) < 0)
+		return -1;
+	for (const char *p = uuid; *p != '\0'; p++)
+		if (*p != '-')
+			to[n++] = *p;
+	to[n++] = '\n';
+	to[n] = '\0';
+	return 0;
+}
+
+int
+identity_write(const struct substrate *s, const char *id, struct err *e)
+{
+	autoclose int dir = disk_dir(&s->disk, id, e);
+	autoclose int etc = -1;
+	char name[SPAWN_ID_MAX + 2], hosts[256], resolv[NP_ADDR_TEXT + 16];
+	char machine[40], dns[NP_ADDR_TEXT];
+	/* Slot 0 has no sandbox: its second address is the resolver's. */
+	const struct np_addr at = { s->cf.net4.addr + 1, NP_V4 };
+
+	if (dir < 0 || machine_id(machine, e) < 0)
+		return -1;
+	etc = openat(
+	    dir, "upper/etc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (etc < 0)
+		return err_sys(e, "etc");
+	(void)snprintf(name, sizeof(name), "%s\n", id);
+	(void)snprintf(hosts, sizeof(hosts),
+	    "127.0.0.1\tlocalhost\n"
+	    "127.0.1.1\t%s\n"
+	    "::1\tlocalhost ip6-localhost ip6-loopback\n",
+	    id);
+	(void)snprintf(
+	    resolv, sizeof(resolv), "nameserver %s\n", np_addr_text(at, dns));
+	if (write_file(etc, "hostname", name, e) < 0 ||
+	    write_file(etc, "hosts", hosts, e) < 0 ||
+	    write_file(etc, "resolv.conf", resolv, e) < 0 ||
+	    write_file(etc, "machine-id", machine, e) < 0)
+		return -1;
+	return 0;
+}

@@ -1,0 +1,107 @@
+/*
+ * sub_int.h - the namespace driver's own.
+ *
+ * Three kinds of process run this code: `coppice-privd spawn` itself, the
+ * helpers that it forks (slot.c, clean.c), and the parked init of each slot
+ * (init.c), which is envd after its exec.
+ */
+#ifndef SUBSTRATE_SUB_INT_H
+#define SUBSTRATE_SUB_INT_H
+
+#include <linux/filter.h>
+#include <sched.h>
+
+#include "cgroup.h"
+#include "ctl/substrate/substrate.h"
+#include "disk.h"
+
+enum {
+	SUB_IDS = 65536, /* in each sandbox */
+	SUB_UUID = 37,
+	SUB_STALE_MAX = 2,
+};
+
+/*
+ * Where things are in the private root, which is all that this process and
+ * what it forks can see of the host's files.
+ */
+#define ROOT_STATE "/state" /* the state directory */
+#define ROOT_DISK  "/disk"  /* the disk image, if there is one */
+#define ROOT_DEV   "/dev"   /* the device nodes of every sandbox */
+#define ROOT_EVE   "/eve"   /* a parked init hangs its mounts here */
+#define ROOT_NEW   "/new"   /* and then has its root here */
+#define ROOT_ENVD  "/envd"  /* a copy that nobody can read */
+
+struct substrate {
+	struct conf cf;
+	struct cgroups cg;
+	struct disk disk;
+	struct sock_fprog filter;
+	int host_ns;
+	int envd; /* O_PATH */
+	int null;
+	bool ipv6;
+	uint32_t mtu;
+	int ncpus;
+	cpu_set_t cpus;		/* that this process may use */
+	char boot_id[SUB_UUID]; /* the host's */
+	int stale[SUB_STALE_MAX];
+};
+
+/* What a parked init is told; the root's mount rides on it. */
+struct init_go {
+	struct spawn_create create;
+	char boot_id[SUB_UUID]; /* the sandbox's own */
+	cpu_set_t cpus;
+};
+
+/* What a helper says of the slot that it made; descriptors ride on it. */
+struct slot_made {
+	int32_t rc;
+	pid_t pid;
+	struct spawn_ref ref;
+	struct err err;
+};
+
+uint32_t sub_id_base(const struct substrate *s, uint32_t slot);
+/* identity.c: a random UUID, version 4. */
+int sub_uuid(char to[SUB_UUID], struct err *e);
+
+/* root.c: leaves the host's files behind. */
+int root_enter(struct substrate *s, const char *envd_path, struct err *e);
+
+/*
+ * helper.c: a child with nothing open but 0 to 2 and `keep` (which is sorted
+ * for it), that ends when we do.
+ */
+pid_t helper_fork(int *keep, size_t n, struct err *e);
+
+/* filter.c: the system calls of a sandbox, as the kernel takes them. */
+int filter_build(struct sock_fprog *out, struct err *e);
+void filter_free(struct sock_fprog *f);
+int filter_install(const struct sock_fprog *f, struct err *e);
+
+/* layers.c: the root of a sandbox, mounted nowhere yet. */
+int layers_mount(struct substrate *s, const struct sub_unit *u,
+    const struct spawn_create *c, struct err *e);
+/* What the overlay of an earlier boot left in the way. */
+int layers_forget(const struct disk *d, const char *id, struct err *e);
+
+/* What a parked init begins with; everything else is closed. */
+struct init_fds {
+	int ctl;    /* to privd */
+	int go;	    /* readable when its ids are mapped */
+	int listen; /* the socket that envd answers on */
+};
+
+/* init.c: never returns. */
+_Noreturn void init_main(const struct substrate *s, const struct init_fds *fds);
+
+/* identity.c: host name, hosts, resolver and machine id, in a fresh upper. */
+int identity_write(const struct substrate *s, const char *id, struct err *e);
+
+/* caps.c */
+int caps_bound(struct err *e); /* the bounding set of all sandboxes */
+int caps_raise(struct err *e); /* effective := permitted */
+
+#endif
