@@ -54,7 +54,8 @@ dirs.substrate := ctl/substrate
 dirs.sandbox   := ctl/sandbox
 dirs.api       := ctl/api
 dirs.testlib   := tests/lib
-modules := testlib api sandbox monitor priv substrate link proxy egress http npcmd \
+dirs.tools     := tools
+modules := testlib tools api sandbox monitor priv substrate link proxy egress http npcmd \
            npjson netpolicy io base
 
 srcs = $(filter-out %_main.c, \
@@ -119,7 +120,7 @@ $(eval $(call program,coppice-egressd,dataplane/egress/egressd_main.c,egress \
   io base,,-lev))
 $(eval $(call program,netpolicy,netpolicy/netpolicy_main.c,npcmd npjson \
   netpolicy base,jansson,))
-$(eval $(call program,coppice,tools/coppice_main.c,io base,jansson libcurl,-lev))
+$(eval $(call program,coppice,tools/coppice_main.c,tools base,jansson libcurl,))
 
 # envd is pid 1 of a sandbox: static, small, of objects of its own.
 envd.cflags  := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
