@@ -1,0 +1,459 @@
+/*
+ * peer - both ends of the packet tests.
+ *
+ *	peer serve		on every address: TCP and UDP echo (7), TCP
+ *				greeter (80), UDP that pushes for ever at
+ *whoever sent it a datagram (8), a TCP stream of bytes that are known by their
+ *place (9000)
+ *	peer tcp ADDR PORT	one connection: prints open, refused, denied or
+ *				silent (after a second)
+ *	peer udp ADDR PORT [N]	one datagram of N bytes (16), echoed: open,
+ *				refused, denied or silent
+ *	peer from SRC ADDR PORT	as udp, from another source address
+ *	peer hold tcp|udp ADDR PORT	an echo every 20 ms; prints "up" after
+ *				the first, then, when it ends, how
+ *	peer stream ADDR PORT SECONDS	reads the stream and checks each byte:
+ *				prints bytes, or what went wrong
+ *	peer hear PORT MS	counts datagrams that arrive at a port
+ *	peer knock ADDR PORT HERE	one datagram from port HERE, and no more
+ *	peer ping ADDR		an ICMP echo: open, denied or silent
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
+
+static void __attribute__((noreturn)) die(const char *what)
+{
+	fprintf(stderr, "peer: %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void
+wait_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static socklen_t
+address(const char *host, const char *port, struct sockaddr_storage *out)
+{
+	struct addrinfo hint = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+	struct addrinfo *ai;
+	socklen_t len;
+
+	if (getaddrinfo(host, port, &hint, &ai) != 0)
+		die(host);
+	memcpy(out, ai->ai_addr, ai->ai_addrlen);
+	len = ai->ai_addrlen;
+	freeaddrinfo(ai);
+	return len;
+}
+
+/* How a refusal looks to whoever tried. */
+static const char *
+said(int error)
+{
+	switch (error) {
+	case 0:
+		return "open";
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EPIPE:
+		return "refused";
+	case EACCES:
+	case EPERM:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return "denied";
+	case EAGAIN:
+	case ETIMEDOUT:
+		return "silent";
+	default:
+		return strerror(error);
+	}
+}
+
+/* --- serving ----------------------------------------------------------------
+ */
+
+/* Byte `at` of the stream: any cut, gap or repetition shows. */
+static uint8_t
+byte_at(uint64_t at)
+{
+	uint64_t x = (at >> 3) * 0x9e3779b97f4a7c15u;
+
+	return (uint8_t)((x ^ x >> 29) >> (at & 7) * 8);
+}
+
+static void
+serve_stream(int fd)
+{
+	uint8_t b[1400];
+	uint64_t at = 0;
+
+	for (;;) {
+		for (size_t i = 0; i < sizeof(b); i++)
+			b[i] = byte_at(at + i);
+		if (send(fd, b, sizeof(b), MSG_NOSIGNAL) != sizeof(b))
+			exit(0);
+		at += sizeof(b);
+		wait_ms(1);
+	}
+}
+
+static void
+serve_echo(int fd)
+{
+	char b[2048];
+	ssize_t n;
+
+	while ((n = recv(fd, b, sizeof(b), 0)) > 0)
+		if (send(fd, b, (size_t)n, MSG_NOSIGNAL) != n)
+			break;
+	exit(0);
+}
+
+static void
+serve_greeting(int fd)
+{
+	(void)!write(fd, "hello\n", 6);
+	exit(0);
+}
+
+static void
+accept_all(uint16_t port, void (*serve)(int fd))
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
+		.sin6_port = htons(port) };
+	int ls = socket(AF_INET6, SOCK_STREAM, 0), off = 0, on = 1;
+
+	setsockopt(ls, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	setsockopt(ls, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(ls, (void *)&a, sizeof(a)) < 0 || listen(ls, 4096) < 0)
+		die("listen");
+	if (fork() != 0)
+		return;
+	for (;;) {
+		int fd = accept(ls, NULL, NULL);
+
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (fd >= 0 && fork() == 0)
+			serve(fd);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+/* Answers come from the address that was asked. */
+static ssize_t
+answer(int fd, struct msghdr *m, const void *data, size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+
+	m->msg_iov = &iov;
+	m->msg_iovlen = 1;
+	m->msg_flags = 0;
+	return sendmsg(fd, m, MSG_NOSIGNAL);
+}
+
+static void
+datagrams(uint16_t port, bool push)
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
+		.sin6_port = htons(port) };
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0), off = 0, on = 1;
+
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+	if (bind(fd, (void *)&a, sizeof(a)) < 0)
+		die("bind");
+	if (fork() != 0)
+		return;
+	for (;;) {
+		char data[65536], control[256];
+		struct sockaddr_in6 from;
+		struct iovec iov = { data, sizeof(data) };
+		struct msghdr m = { &from, sizeof(from), &iov, 1, control,
+			sizeof(control), 0 };
+		ssize_t n = recvmsg(fd, &m, 0);
+
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (n < 0)
+			continue;
+		if (!push) {
+			(void)answer(fd, &m, data, (size_t)n);
+			continue;
+		}
+		if (fork() == 0)
+			for (;;) {
+				(void)answer(fd, &m, "pushed", 6);
+				wait_ms(5);
+			}
+	}
+}
+
+static void __attribute__((noreturn)) serve(void)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	accept_all(7, serve_echo);
+	accept_all(80, serve_greeting);
+	accept_all(9000, serve_stream);
+	datagrams(7, false);
+	datagrams(8, true);
+	printf("ready\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+/* --- trying -----------------------------------------------------------------
+ */
+
+static int
+try_connect(const char *host, const char *port, int *fd)
+{
+	struct sockaddr_storage a;
+	socklen_t len = address(host, port, &a);
+	struct timeval t = { 1, 0 };
+
+	*fd = socket(a.ss_family, SOCK_STREAM, 0);
+	setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+	setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	if (connect(*fd, (void *)&a, len) == 0)
+		return 0;
+	return errno == EINPROGRESS ? ETIMEDOUT : errno;
+}
+
+static int
+tcp(const char *host, const char *port)
+{
+	int fd;
+
+	printf("%s\n", said(try_connect(host, port, &fd)));
+	return 0;
+}
+
+static int
+open_udp(const char *from, const char *host, const char *port)
+{
+	struct sockaddr_storage a, s;
+	socklen_t len = address(host, port, &a);
+	struct timeval t = { 1, 0 };
+	int fd = socket(a.ss_family, SOCK_DGRAM, 0), on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	if (from != NULL) {
+		socklen_t slen = address(from, "0", &s);
+
+		setsockopt(fd, SOL_IP, IP_FREEBIND, &on, sizeof(on));
+		if (bind(fd, (void *)&s, slen) < 0)
+			die("bind");
+	}
+	if (connect(fd, (void *)&a, len) < 0)
+		die("connect");
+	return fd;
+}
+
+static int
+udp(const char *from, const char *host, const char *port, size_t n)
+{
+	static char data[65000], back[65000];
+	int fd = open_udp(from, host, port), error = 0;
+	ssize_t got;
+
+	memset(data, 'x', sizeof(data));
+	if (send(fd, data, n, 0) < 0)
+		error = errno;
+	if (error == 0) {
+		got = recv(fd, back, sizeof(back), 0);
+		if (got < 0)
+			error = errno;
+		else if ((size_t)got != n || memcmp(data, back, n) != 0)
+			error = EILSEQ;
+	}
+	printf("%s\n", said(error));
+	return 0;
+}
+
+static int
+hold(bool is_tcp, const char *host, const char *port)
+{
+	int fd, error = 0, i;
+	bool up = false;
+
+	if (is_tcp)
+		error = try_connect(host, port, &fd);
+	else
+		fd = open_udp(NULL, host, port);
+	for (i = 0; error == 0; i++) {
+		char b[8] = "tick";
+
+		if (send(fd, b, sizeof(b), MSG_NOSIGNAL) < 0)
+			error = errno;
+		else if (recv(fd, b, sizeof(b), 0) <= 0)
+			error = errno != 0 ? errno : ECONNRESET;
+		if (error == 0 && !up) {
+			printf("up\n");
+			fflush(stdout);
+			up = true;
+		}
+		wait_ms(20);
+	}
+	printf("%s after %d\n", said(error), i);
+	return 0;
+}
+
+static int
+stream(const char *host, const char *port, double seconds)
+{
+	uint64_t at = 0;
+	uint8_t b[16384];
+	double end = now() + seconds;
+	int fd, error = try_connect(host, port, &fd);
+
+	while (error == 0 && now() < end) {
+		ssize_t n = recv(fd, b, sizeof(b), 0);
+
+		if (n <= 0) {
+			printf("ended at %llu: %s\n", (unsigned long long)at,
+			    n == 0 ? "closed" : strerror(errno));
+			return 1;
+		}
+		for (ssize_t i = 0; i < n; i++, at++)
+			if (b[i] != byte_at(at)) {
+				printf(
+				    "wrong at %llu\n", (unsigned long long)at);
+				return 1;
+			}
+	}
+	if (error != 0)
+		printf("%s\n", said(error));
+	else
+		printf("%llu\n", (unsigned long long)at);
+	return error != 0;
+}
+
+static int
+hear(const char *port, double seconds)
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
+		.sin6_port = htons((uint16_t)atoi(port)) };
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0), off = 0;
+	double end = now() + seconds;
+	unsigned n = 0;
+
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (bind(fd, (void *)&a, sizeof(a)) < 0)
+		die("bind");
+	while (now() < end) {
+		struct pollfd p = { fd, POLLIN, 0 };
+		char b[2048];
+
+		if (poll(&p, 1, 20) > 0 && recv(fd, b, sizeof(b), 0) > 0)
+			n++;
+	}
+	printf("%u\n", n);
+	return 0;
+}
+
+static int
+knock(const char *host, const char *port, const char *here)
+{
+	struct sockaddr_storage a;
+	socklen_t len = address(host, port, &a);
+	struct sockaddr_in6 me = { .sin6_family = AF_INET6,
+		.sin6_port = htons((uint16_t)atoi(here)) };
+	struct sockaddr_in me4 = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)atoi(here)) };
+	int fd = socket(a.ss_family, SOCK_DGRAM, 0);
+
+	if (a.ss_family == AF_INET ? bind(fd, (void *)&me4, sizeof(me4)) < 0
+				   : bind(fd, (void *)&me, sizeof(me)) < 0)
+		die("bind");
+	if (sendto(fd, "knock", 5, 0, (void *)&a, len) != 5)
+		die("send");
+	return 0;
+}
+
+static int
+ping(const char *host)
+{
+	struct sockaddr_storage a;
+	socklen_t len = address(host, "0", &a);
+	bool v4 = a.ss_family == AF_INET;
+	int fd = socket(
+	    a.ss_family, SOCK_DGRAM, v4 ? IPPROTO_ICMP : (int)IPPROTO_ICMPV6);
+	struct icmphdr m4 = { .type = ICMP_ECHO };
+	struct icmp6_hdr m6 = { .icmp6_type = ICMP6_ECHO_REQUEST };
+	struct timeval t = { 1, 0 };
+	char b[256];
+	int error = 0;
+
+	if (fd < 0)
+		die("ping socket");
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	if (connect(fd, (void *)&a, len) < 0 ||
+	    (v4 ? send(fd, &m4, sizeof(m4), 0) : send(fd, &m6, sizeof(m6), 0)) <
+		0 ||
+	    recv(fd, b, sizeof(b), 0) < 0)
+		error = errno;
+	printf("%s\n", said(error));
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	if (strcmp(what, "serve") == 0)
+		serve();
+	if (strcmp(what, "tcp") == 0 && argc == 4)
+		return tcp(argv[2], argv[3]);
+	if (strcmp(what, "udp") == 0 && argc >= 4)
+		return udp(NULL, argv[2], argv[3],
+		    argc > 4 ? (size_t)atoi(argv[4]) : 16);
+	if (strcmp(what, "from") == 0 && argc == 5)
+		return udp(argv[2], argv[3], argv[4], 16);
+	if (strcmp(what, "hold") == 0 && argc == 5)
+		return hold(strcmp(argv[2], "tcp") == 0, argv[3], argv[4]);
+	if (strcmp(what, "stream") == 0 && argc == 5)
+		return stream(argv[2], argv[3], atof(argv[4]));
+	if (strcmp(what, "hear") == 0 && argc == 4)
+		return hear(argv[2], atof(argv[3]) / 1000);
+	if (strcmp(what, "knock") == 0 && argc == 5)
+		return knock(argv[2], argv[3], argv[4]);
+	if (strcmp(what, "ping") == 0 && argc == 3)
+		return ping(argv[2]);
+	fprintf(stderr, "peer: see the top of peer.c\n");
+	return 2;
+}
