@@ -295,8 +295,6 @@ templates_refresh(struct templates *t)
 static struct template *
 look(struct templates *t, const struct template_name *n)
 {
-	if (n->space[0] != '\0' && strcmp(n->space, TEMPLATE_SLUG) != 0)
-		return NULL;
 	for (size_t i = 0; i < t->n; i++)
 		for (size_t k = 0; k < t->v[i].nnames; k++)
 			if (strcmp(t->v[i].names[k], n->name) == 0)
@@ -312,6 +310,12 @@ templates_find(struct templates *t, const char *name, struct err *e)
 
 	if (template_name_parse(name, &n, e) < 0)
 		return NULL;
+	if (n.space[0] != '\0' && strcmp(n.space, TEMPLATE_SLUG) != 0) {
+		err_set(e, ERR_INVALID,
+		    "namespace '%.60s' is not this team's: its own is '%s'",
+		    n.space, TEMPLATE_SLUG);
+		return NULL;
+	}
 	found = look(t, &n);
 	if (found == NULL) {
 		templates_refresh(t);
