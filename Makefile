@@ -192,7 +192,8 @@ fuzzers: $(fuzzers)
 setup: ## install what is missing on this machine (tools/setup --check only looks)
 	$(Q)tools/setup
 
-run: setup ## build, build the base template once, start everything
+run: ## build, build the base template once, start everything
+	$(Q)tools/setup run
 	$(Q)$(MAKE) --no-print-directory VARIANT=release all
 	$(Q)tools/run build/release/bin
 
