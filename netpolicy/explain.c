@@ -55,25 +55,29 @@ parse_port(const char *s, uint16_t *out)
 	return 0;
 }
 
-/* Cuts `text` where the address ends; the port's text, or NULL. */
-static char *
-split_port(char *text, char **addr)
+/* Cuts `text` behind the address; *port is NULL where none is given. */
+static int
+split_port(char *text, char **addr, char **port)
 {
 	char *end, *colon = strchr(text, ':');
 
 	*addr = text;
+	*port = NULL;
 	if (text[0] == '[') {
 		*addr = text + 1;
 		end = strchr(text, ']');
-		if (end == NULL)
-			return NULL;
+		if (end == NULL || (end[1] != ':' && end[1] != '\0'))
+			return -1;
 		*end = '\0';
-		return end[1] == ':' ? end + 2 : end[1] == '\0' ? NULL : end;
+		*port = end[1] == ':' ? end + 2 : NULL;
+		return 0;
 	}
+	/* Two colons are an IPv6 address without a port */
 	if (colon == NULL || strchr(colon + 1, ':') != NULL)
-		return NULL;
+		return 0;
 	*colon = '\0';
-	return colon + 1;
+	*port = colon + 1;
+	return 0;
 }
 
 static int
@@ -103,7 +107,8 @@ np_flow_parse(const char *s, struct np_flow *out, struct err *e)
 		if (parse_proto(slash + 1, &f.proto) < 0)
 			return bad_flow(s, "no tcp, udp or icmp", e);
 	}
-	port = split_port(text, &addr);
+	if (split_port(text, &addr, &port) < 0)
+		return bad_flow(s, "no closing bracket before the port", e);
 	if (np_addr_parse(addr, &f.to) < 0)
 		return bad_flow(s, "no address", e);
 	if (port != NULL && parse_port(port, &f.port) < 0)

@@ -108,7 +108,7 @@ take_pass(struct cmd_opts *o, const char *name, struct err *e)
 }
 
 static int
-take_option(struct cmd_opts *o, int c, struct err *e)
+take_option(struct cmd_opts *o, int c, const char *last, struct err *e)
 {
 	switch (c) {
 	case 'p':
@@ -147,7 +147,10 @@ take_option(struct cmd_opts *o, int c, struct err *e)
 	case OPT_FREEBSD:
 		return take_number("freebsd", optarg, 14, 15, &o->freebsd, e);
 	default:
-		return err_set(e, ERR_INVALID, "see netpolicy --help");
+		return err_set(e, ERR_INVALID,
+		    "\"%.40s\" is unknown or lacks its argument: see "
+		    "netpolicy --help",
+		    last);
 	}
 }
 
@@ -157,6 +160,7 @@ take_options(struct cmd_opts *o, int argc, char **argv, struct err *e)
 {
 	int c;
 
+	opterr = 0; /* we say it ourselves */
 	while ((c = getopt_long(argc, argv, "p:t:hV", longs, NULL)) != -1) {
 		if (c == 'h' || c == 'V') {
 			(void)fputs(
@@ -164,7 +168,7 @@ take_options(struct cmd_opts *o, int argc, char **argv, struct err *e)
 			    stdout);
 			return 1;
 		}
-		if (take_option(o, c, e) < 0)
+		if (take_option(o, c, argv[optind - 1], e) < 0)
 			return -1;
 	}
 	if (o->birth == 0)

@@ -4,18 +4,22 @@
 # request.json goes in; what netpolicy says of it is filed beside it: ir.txt,
 # nft.txt, pf.txt and explain.txt, or error.txt where it refuses.  The flows
 # for explain.txt are the lines of flows.txt; args.txt holds more options;
-# site.txt is an operator's file.  `update` rewrites; the diff is the review.
+# site.txt is an operator's file; the lines of commands.txt are run in the
+# directory, and commands-out.txt is what they say.  `update` rewrites; the diff is
+# the review.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 what=${1-}
 bin=${2-}
 cases=tests/golden
+files='ir.txt nft.txt pf.txt explain.txt error.txt commands-out.txt'
 if [ "$what" != check ] && [ "$what" != update ] || [ ! -x "$bin" ]; then
 	echo "usage: golden.sh check|update NETPOLICY" >&2
 	exit 2
 fi
 got=$(mktemp -d) || exit 1
 trap 'rm -rf "$got"' EXIT
+case $bin in /*) ;; *) bin=$PWD/$bin ;; esac
 passed=0 failed=0
 
 pass() { passed=$((passed + 1)); }
@@ -49,9 +53,25 @@ explain() {
 	echo "exit status $?"
 }
 
+commands() {
+	while read -r line; do
+		echo "\$ netpolicy $line"
+		# shellcheck disable=SC2086 # a line is words
+		(cd "$1" && "$bin" $line 2>&1 </dev/null)
+		echo "exit status $?"
+		echo
+	done <"$1/commands.txt"
+}
+
 # Everything that netpolicy says of a case, into $got.
 produce() {
 	rm -f "$got"/*
+	if [ -f "$1/commands.txt" ]; then
+		commands "$1" >"$got/commands-out.txt"
+	fi
+	if [ ! -f "$1/request.json" ]; then
+		return
+	fi
 	if ! run "$1" compile --ir >"$got/ir.txt" 2>"$got/error.txt"; then
 		rm -f "$got/ir.txt"
 		return
@@ -63,7 +83,7 @@ produce() {
 }
 
 compare() {
-	for f in ir.txt nft.txt pf.txt explain.txt error.txt; do
+	for f in $files; do
 		if [ ! -e "$got/$f" ] && [ ! -e "$1/$f" ]; then
 			continue
 		elif [ ! -e "$1/$f" ]; then
@@ -80,7 +100,7 @@ compare() {
 }
 
 file_away() {
-	for f in ir.txt nft.txt pf.txt explain.txt error.txt; do
+	for f in $files; do
 		rm -f "$1/$f"
 		if [ -e "$got/$f" ]; then
 			cp "$got/$f" "$1/$f"

@@ -117,9 +117,9 @@ cmd_diff(const struct cmd_opts *o, struct err *e)
 	if (o->nargs != 2)
 		return err_set(e, ERR_INVALID, "diff needs two policies");
 	if (cmd_input_read(&a, o->args[0], o->site, e) < 0)
-		err_wrap(e, "%s", o->args[0]);
+		err_wrap(e, "old");
 	else if (cmd_input_read(&b, o->args[1], o->site, e) < 0)
-		err_wrap(e, "%s", o->args[1]);
+		err_wrap(e, "new");
 	else
 		rc = diff(o, &a, &b, e);
 	cmd_input_fini(&a);
