@@ -55,7 +55,7 @@ dirs.sandbox   := ctl/sandbox
 dirs.api       := ctl/api
 dirs.testlib   := tests/lib
 dirs.tools     := tools
-modules := testlib tools api sandbox monitor priv substrate link proxy egress http npcmd \
+modules := testlib tools api sandbox monitor priv substrate link proxy egress envd http npcmd \
            npjson netpolicy io base
 
 srcs = $(filter-out %_main.c, \

@@ -1,0 +1,135 @@
+/* Who may read and write files: a token, or a URL that was signed with it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sha2.h>
+
+#include "base/own.h"
+#include "envd/files.h"
+#include "envd/text.h"
+
+void
+files_sign(const char *path, const char *op, const char *user,
+    const char *token, const char *expiration, char to[64])
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+	char text[48];
+	SHA2_CTX ctx;
+	size_t n = b64_encoded(sizeof(hash));
+	const char *const parts[] = { path, op, user, token, expiration };
+
+	SHA256Init(&ctx);
+	for (size_t i = 0; i < countof(parts) && parts[i] != NULL; i++) {
+		if (i > 0)
+			SHA256Update(&ctx, (const uint8_t *)":", 1);
+		SHA256Update(&ctx, (const uint8_t *)parts[i], strlen(parts[i]));
+	}
+	SHA256Final(hash, &ctx);
+	b64_encode(hash, sizeof(hash), text);
+	while (n > 0 && text[n - 1] == '=')
+		n--;
+	(void)snprintf(to, 64, "v1_%.*s", (int)n, text);
+}
+
+/* "" if it is not there; NULL: refused. */
+static char *
+param(struct http_req *r, const char *name, bool *there)
+{
+	bool bad;
+	char *v = http_req_param(r, name, &bad);
+
+	if (bad) {
+		rest_fail(r, 400, "query parameter %s is malformed", name);
+		return NULL;
+	}
+	*there = v != NULL;
+	if (v == NULL)
+		v = strdup("");
+	if (v == NULL)
+		rest_fail(r, 500, "no memory");
+	return v;
+}
+
+static bool
+check_signature(struct http_req *r, const struct envd *d, const char *op,
+    const char *given, const char *expiration)
+{
+	bool there;
+	autofree char *path = param(r, "path", &there);
+	autofree char *user =
+	    path != NULL ? param(r, "username", &there) : NULL;
+	char want[64], number[32], *end;
+	long long until = 0;
+
+	if (user == NULL)
+		return false;
+	if (expiration != NULL) {
+		until = strtoll(expiration, &end, 10);
+		if (*expiration == '\0' || *end != '\0') {
+			rest_fail(r, 400,
+			    "signature_expiration is not a number: '%.40s'",
+			    expiration);
+			return false;
+		}
+		(void)snprintf(number, sizeof(number), "%lld", until);
+	}
+	files_sign(
+	    path, op, user, d->token, expiration != NULL ? number : NULL, want);
+	if (!same_secret(want, given)) {
+		rest_fail(r, 401, "invalid signature");
+		return false;
+	}
+	if (expiration != NULL && until < (long long)time(NULL)) {
+		rest_fail(r, 401, "signature is already expired");
+		return false;
+	}
+	return true;
+}
+
+bool
+files_allowed(struct http_req *r, const struct envd *d, const char *op)
+{
+	const char *token = http_req_header(r, "X-Access-Token");
+	bool signed_, expires;
+	autofree char *signature = NULL;
+	autofree char *expiration = NULL;
+
+	if (d->token == NULL)
+		return true;
+	if (token != NULL && *token != '\0') {
+		if (same_secret(d->token, token))
+			return true;
+		rest_fail(r, 401,
+		    "access token present in header but does not match");
+		return false;
+	}
+	signature = param(r, "signature", &signed_);
+	if (signature == NULL)
+		return false;
+	if (!signed_) {
+		rest_fail(r, 401, "missing signature query parameter");
+		return false;
+	}
+	expiration = param(r, "signature_expiration", &expires);
+	if (expiration == NULL)
+		return false;
+	return check_signature(
+	    r, d, op, signature, expires ? expiration : NULL);
+}
+
+bool
+files_user(struct http_req *r, const struct envd *d, struct user *u)
+{
+	bool given;
+	autofree char *name = param(r, "username", &given);
+	struct err e;
+
+	if (name == NULL)
+		return false;
+	if ((given ? user_find(name, u, &e) : default_user(d, u, &e)) == 0)
+		return true;
+	rest_fail(r, 401, "%s", e.msg);
+	return false;
+}

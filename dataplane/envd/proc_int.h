@@ -1,0 +1,132 @@
+/* envd/proc_int.h - what the files about processes share. */
+#ifndef ENVD_PROC_INT_H
+#define ENVD_PROC_INT_H
+
+#include "envd/proc.h"
+
+struct source {
+	struct loop_io io; /* fd -1 once at its end */
+	struct proc *p;
+	const char *kind; /* stdout, stderr, pty */
+	size_t chunk;
+};
+
+/* Bytes on their way into a process; whoever sent them waits. */
+struct feeder {
+	struct rpc *c;
+	pid_t pid; /* client streams: which process, 0 before the start */
+	struct input *waiting;
+};
+
+struct input {
+	struct input *next;
+	struct feeder *from; /* NULL: the client has gone */
+	char *bytes;
+	size_t n, off;
+};
+
+struct sub {
+	struct rpc *c;
+	struct proc *p;
+	struct sub *prev, *next;
+	struct loop_timer keepalive, deadline;
+	struct mono last; /* event */
+	bool full;
+};
+
+struct proc {
+	struct procs *all;
+	struct proc *prev, *next;
+	pid_t pid;
+	char *tag;    /* NULL: none */
+	char *config; /* ProcessConfig, as it was asked for */
+	bool pty;
+	struct source src[2];
+	struct loop_io in; /* fd -1: closed, or never there */
+	struct input *inputs, **inputs_end;
+	size_t input_bytes;
+	bool in_closing;
+	struct sub *subs;
+	struct loop_timer kill_at;
+	bool reaped;
+	bool cut; /* told to die: do not wait for its output */
+	int status;
+};
+
+/* An exit that may still be asked for. */
+struct ended {
+	struct ended *next;
+	pid_t pid;
+	char *tag;
+	struct mono until;
+	char event[]; /* the end event */
+};
+
+struct helper {
+	struct helper *next;
+	pid_t pid;
+	void (*done)(void *ctx, int status);
+	void *ctx;
+};
+
+struct procs {
+	struct envd *d;
+	struct proc *first;
+	size_t n;
+	struct ended *ended, **ended_end;
+	size_t nended;
+	struct loop_timer forget;
+	struct helper *helpers;
+};
+
+/* proc_table.c */
+struct proc *proc_by_pid(struct procs *ps, pid_t pid);
+struct proc *proc_by_tag(struct procs *ps, const char *tag);
+void proc_add(struct procs *ps, struct proc *p);
+/* Unlisted and freed; its event is kept for a while. */
+void proc_remove(struct proc *p, const char *event);
+/* tag NULL: by pid. */
+const struct ended *ended_find(
+    const struct procs *ps, pid_t pid, const char *tag);
+void ended_drop(struct procs *ps, pid_t pid, const char *tag);
+
+/* proc_spawn.c */
+struct spawn {
+	const char *cmd;
+	char **argv; /* argv[-1] is free to be overwritten */
+	char **envp;
+	const char *path; /* to look cmd up in */
+	const char *cwd;
+	const struct user *u;
+	const struct rlimit *nofile;
+	int fd[3];
+	bool tty;
+	int err; /* out: what happened before the program was looked for */
+};
+/* The pid, or -1: s->err is 0 if even the clone failed. */
+pid_t proc_spawn(struct spawn *s);
+
+/* proc_io.c */
+void proc_watch(struct proc *p);     /* begins to read and to write */
+void proc_read_more(struct proc *p); /* a subscriber has room again */
+void proc_drain(struct proc *p);
+void proc_maybe_end(struct proc *p);
+/* Takes bytes.  false: f's rpc has failed, and is gone. */
+bool proc_feed(struct proc *p, struct feeder *f, char *bytes, size_t n);
+/* Writes what it can, now; may answer, and so end, those who wait. */
+void proc_write(struct proc *p);
+void proc_close_in(struct proc *p);
+void proc_fail_inputs(struct proc *p, const char *why);
+
+/* proc_sub.c */
+struct sub *sub_new(struct proc *p, struct rpc *c);
+void subs_data(struct proc *p, const char *kind, const void *b, size_t n);
+/* True if somebody listens and nobody of them has room. */
+bool subs_all_full(const struct proc *p);
+void sub_start_event(struct rpc *c, pid_t pid);
+
+/* proc_select.c */
+/* The process that the request names; else it has failed and NULL. */
+struct proc *proc_selected(struct rpc *c, const json_t *in);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * Who listens to a process.  Each has a queue of its own (the connection's):
+ * the process is slowed down only when none of them has room, and one who
+ * falls far behind the others is cut off.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "envd/proc_int.h"
+
+static void
+unlist(struct sub *s)
+{
+	struct proc *p = s->p;
+
+	if (p == NULL)
+		return;
+	*(s->prev != NULL ? &s->prev->next : &p->subs) = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
+	s->p = NULL;
+	/* The others, or nobody, may have room. */
+	proc_read_more(p);
+}
+
+static void
+on_gone(struct rpc *c)
+{
+	struct sub *s = c->data;
+
+	loop_timer_stop(&s->keepalive);
+	loop_timer_stop(&s->deadline);
+	unlist(s);
+	free(s);
+}
+
+static void
+on_drain(struct http_req *r)
+{
+	struct rpc *c = http_req_data(r);
+	struct sub *s = c->data;
+
+	s->full = false;
+	if (s->p != NULL)
+		proc_read_more(s->p);
+}
+
+static void
+sent(struct sub *s, size_t waiting)
+{
+	s->last = loop_now(s->c->d->loop);
+	if (waiting < PROC_SUB_HIGH || s->full)
+		return;
+	s->full = true;
+	http_reply_on_drain(s->c->r, PROC_SUB_LOW, on_drain);
+}
+
+/* Restarted by no event: when it fires, it looks how long ago one was. */
+static void
+on_keepalive(struct loop_timer *t)
+{
+	struct sub *s = container_of(t, struct sub, keepalive);
+	uint64_t quiet = mono_ms(s->last, mono_now());
+	static const char event[] = "{\"event\":{\"keepalive\":{}}}";
+	struct loop *l = s->c->d->loop;
+
+	if (quiet >= s->c->keepalive_ms) {
+		quiet = 0;
+		sent(s, rpc_send(s->c, event, sizeof(event) - 1));
+		s->last = mono_now();
+	}
+	loop_timer_start(l, t, s->c->keepalive_ms - quiet);
+}
+
+static void
+on_deadline(struct loop_timer *t)
+{
+	struct sub *s = container_of(t, struct sub, deadline);
+
+	rpc_fail(s->c, RPC_DEADLINE_EXCEEDED, "context deadline exceeded");
+}
+
+struct sub *
+sub_new(struct proc *p, struct rpc *c)
+{
+	struct sub *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->c = c;
+	s->p = p;
+	s->last = mono_now();
+	s->next = p->subs;
+	if (p->subs != NULL)
+		p->subs->prev = s;
+	p->subs = s;
+	c->data = s;
+	c->on_gone = on_gone;
+	s->keepalive.on_time = on_keepalive;
+	s->deadline.on_time = on_deadline;
+	loop_timer_start(c->d->loop, &s->keepalive, c->keepalive_ms);
+	if (c->has_timeout)
+		loop_timer_start(c->d->loop, &s->deadline, c->timeout_ms);
+	return s;
+}
+
+void
+subs_data(struct proc *p, const char *kind, const void *b, size_t n)
+{
+	struct sub *s, *next;
+
+	for (s = p->subs; s != NULL; s = next) {
+		size_t waiting;
+
+		next = s->next;
+		waiting = rpc_send_data(s->c, kind, b, n);
+		sent(s, waiting);
+		if (waiting > PROC_SUB_MAX)
+			rpc_fail(s->c, RPC_RESOURCE_EXHAUSTED,
+			    "too slow for the output of process %d",
+			    (int)p->pid);
+	}
+}
+
+bool
+subs_all_full(const struct proc *p)
+{
+	for (const struct sub *s = p->subs; s != NULL; s = s->next)
+		if (!s->full)
+			return false;
+	return p->subs != NULL;
+}
+
+void
+sub_start_event(struct rpc *c, pid_t pid)
+{
+	char event[64];
+	int n = snprintf(event, sizeof(event),
+	    "{\"event\":{\"start\":{\"pid\":%d}}}", (int)pid);
+
+	(void)rpc_send(c, event, (size_t)n);
+}

@@ -1,0 +1,321 @@
+#include "envd/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "base/own.h"
+
+size_t
+utf8_len(const char *s, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	size_t len = p[0] < 0x80		    ? 1
+		     : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
+		     : p[0] >= 0xe0 && p[0] <= 0xef ? 3
+		     : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+						    : 0;
+
+	if (len == 0 || len > n)
+		return 0;
+	for (size_t i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	/* Overlong, surrogates, and past the last code point. */
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+bool
+utf8_valid(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		size_t len = utf8_len(s + i, n - i);
+
+		if (len == 0)
+			return false;
+		i += len;
+	}
+	return true;
+}
+
+static int
+put_escaped(struct buf *b, unsigned char c)
+{
+	switch (c) {
+	case '"':
+		return buf_add(b, "\\\"", 2);
+	case '\\':
+		return buf_add(b, "\\\\", 2);
+	case '\n':
+		return buf_add(b, "\\n", 2);
+	case '\r':
+		return buf_add(b, "\\r", 2);
+	case '\t':
+		return buf_add(b, "\\t", 2);
+	default:
+		return buf_printf(b, "\\u%04x", c);
+	}
+}
+
+int
+json_put_n(struct buf *b, const char *s, size_t n)
+{
+	size_t from = 0, i = 0;
+	int rc = buf_add(b, "\"", 1);
+
+	while (i < n && rc == 0) {
+		unsigned char c = (unsigned char)s[i];
+		size_t len = c >= 0x80 ? utf8_len(s + i, n - i) : 1;
+
+		if (len > 0 && c >= 0x20 && c != '"' && c != '\\' &&
+		    c != 0x7f) {
+			i += len;
+			continue;
+		}
+		rc = buf_add(b, s + from, i - from);
+		if (rc == 0)
+			rc = len == 0 ? buf_puts(b, "\xef\xbf\xbd")
+				      : put_escaped(b, c);
+		from = ++i;
+	}
+	if (rc == 0)
+		rc = buf_add(b, s + from, n - from);
+	return rc == 0 ? buf_add(b, "\"", 1) : rc;
+}
+
+int
+json_put(struct buf *b, const char *s)
+{
+	return json_put_n(b, s, strlen(s));
+}
+
+/* --- base64 ---------------------------------------------------------------*/
+
+size_t
+b64_encoded(size_t n)
+{
+	return (n + 2) / 3 * 4;
+}
+
+void
+b64_encode(const void *from, size_t n, char *to)
+{
+	static const char digit[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *p = from;
+	size_t i;
+
+	for (i = 0; i + 2 < n; i += 3, to += 4) {
+		uint32_t v =
+		    (uint32_t)p[i] << 16 | (uint32_t)p[i + 1] << 8 | p[i + 2];
+
+		to[0] = digit[v >> 18];
+		to[1] = digit[v >> 12 & 63];
+		to[2] = digit[v >> 6 & 63];
+		to[3] = digit[v & 63];
+	}
+	if (i < n) {
+		uint32_t v = (uint32_t)p[i] << 16 |
+			     (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0);
+
+		to[0] = digit[v >> 18];
+		to[1] = digit[v >> 12 & 63];
+		to[2] = i + 1 < n ? digit[v >> 6 & 63] : '=';
+		to[3] = '=';
+	}
+}
+
+static int
+value_of(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+' || c == '-')
+		return 62;
+	return c == '/' || c == '_' ? 63 : -1;
+}
+
+ssize_t
+b64_decode(const char *s, size_t n, void *to)
+{
+	unsigned char *out = to;
+	uint32_t bits = 0;
+	unsigned have = 0;
+	size_t pad = 0;
+
+	while (n > 0 && pad < 2 && s[n - 1] == '=') {
+		n--;
+		pad++;
+	}
+	if (pad > 0 && (n + pad) % 4 != 0)
+		return -1;
+	if (n % 4 == 1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		int v = value_of(s[i]);
+
+		if (v < 0)
+			return -1;
+		bits = bits << 6 | (uint32_t)v;
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			*out++ = (unsigned char)(bits >> have);
+		}
+	}
+	return out - (unsigned char *)to;
+}
+
+/* --- fields ---------------------------------------------------------------*/
+
+const json_t *
+field(const json_t *o, const char *camel, const char *snake)
+{
+	const json_t *v = json_object_get(o, camel);
+
+	if (v == NULL && snake != NULL)
+		v = json_object_get(o, snake);
+	return v == NULL || json_is_null(v) ? NULL : v;
+}
+
+static int
+wrong_type(struct err *e, const char *name, const char *want)
+{
+	return err_set(e, ERR_INVALID, "field \"%s\" is not %s", name, want);
+}
+
+int
+field_text(const json_t *o, const char *camel, const char *snake,
+    const char **out, struct err *e)
+{
+	const json_t *v = field(o, camel, snake);
+
+	if (v == NULL)
+		return 0;
+	if (!json_is_string(v))
+		return wrong_type(e, camel, "a string");
+	*out = json_string_value(v);
+	return 1;
+}
+
+int
+field_bool(const json_t *o, const char *camel, const char *snake, bool *out,
+    struct err *e)
+{
+	const json_t *v = field(o, camel, snake);
+
+	if (v == NULL)
+		return 0;
+	if (!json_is_boolean(v))
+		return wrong_type(e, camel, "true or false");
+	*out = json_is_true(v);
+	return 1;
+}
+
+/* A number, or the same as a string: both are proto3 JSON. */
+int
+field_uint(const json_t *o, const char *camel, const char *snake, uint64_t max,
+    uint64_t *out, struct err *e)
+{
+	const json_t *v = field(o, camel, snake);
+	double d;
+
+	if (v == NULL)
+		return 0;
+	if (json_is_string(v)) {
+		const char *s = json_string_value(v);
+		char *end;
+
+		if (*s < '0' || *s > '9')
+			return wrong_type(e, camel, "a number");
+		*out = strtoull(s, &end, 10);
+		if (*end != '\0' || *out > max)
+			return wrong_type(e, camel, "a number in range");
+		return 1;
+	}
+	if (!json_is_number(v))
+		return wrong_type(e, camel, "a number");
+	d = json_number_value(v);
+	if (!(d >= 0) || d > (double)max || d != (double)(uint64_t)d)
+		return wrong_type(e, camel, "a whole number in range");
+	*out =
+	    json_is_integer(v) ? (uint64_t)json_integer_value(v) : (uint64_t)d;
+	return 1;
+}
+
+int
+field_object(const json_t *o, const char *camel, const char *snake,
+    const json_t **out, struct err *e)
+{
+	const json_t *v = field(o, camel, snake);
+
+	if (v == NULL)
+		return 0;
+	if (!json_is_object(v))
+		return wrong_type(e, camel, "an object");
+	*out = v;
+	return 1;
+}
+
+int
+field_bytes(
+    const json_t *o, const char *name, char **out, size_t *n, struct err *e)
+{
+	const json_t *v = field(o, name, NULL);
+	ssize_t got;
+
+	if (v == NULL)
+		return 0;
+	if (!json_is_string(v))
+		return wrong_type(e, name, "base64");
+	*out = malloc(json_string_length(v) + 1);
+	if (*out == NULL)
+		return err_sys(e, "field \"%s\"", name);
+	got = b64_decode(json_string_value(v), json_string_length(v), *out);
+	if (got < 0) {
+		free(*out);
+		*out = NULL;
+		return wrong_type(e, name, "base64");
+	}
+	*n = (size_t)got;
+	return 1;
+}
+
+int
+gunzip_all(const char *p, size_t n, struct buf *out, struct err *e)
+{
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n };
+	int rc = inflateInit2(&z, 16 + MAX_WBITS);
+
+	while (rc == Z_OK) {
+		size_t room = 64 * 1024;
+		char *to;
+
+		if (room > out->max - out->len)
+			room = out->max - out->len;
+		to = room > 0 ? buf_room(out, room) : NULL;
+		if (to == NULL) {
+			(void)inflateEnd(&z);
+			return err_set(e, ERR_TOOBIG,
+			    "message larger than configured max");
+		}
+		z.next_out = (Bytef *)to;
+		z.avail_out = (uInt)room;
+		rc = inflate(&z, Z_NO_FLUSH);
+		buf_added(out, room - z.avail_out);
+		if (rc == Z_OK && z.avail_in == 0 && z.avail_out > 0)
+			break; /* cut short */
+	}
+	(void)inflateEnd(&z);
+	if (rc != Z_STREAM_END)
+		return err_set(e, ERR_INVALID, "malformed gzip data");
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* envd/text.h - JSON out, base64 both ways, fields in: text and values. */
+#ifndef ENVD_TEXT_H
+#define ENVD_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+int json_put(struct buf *b, const char *s);
+int json_put_n(struct buf *b, const char *s, size_t n);
+/* Length of the UTF-8 character at s, or 0. */
+size_t utf8_len(const char *s, size_t n);
+bool utf8_valid(const char *s, size_t n);
+
+/* Bytes of text for n bytes; no terminator is written. */
+size_t b64_encoded(size_t n);
+void b64_encode(const void *from, size_t n, char *to);
+/* Standard or URL-safe, padded or not; to holds n. -1 if it is neither. */
+ssize_t b64_decode(const char *s, size_t n, void *to);
+
+/*
+ * Fields of a proto3 message in JSON: by camelCase or original name; null is
+ * unset.  -1: of a wrong type.  0: unset.  1: set.
+ */
+const json_t *field(const json_t *o, const char *camel, const char *snake);
+int field_text(const json_t *o, const char *camel, const char *snake,
+    const char **out, struct err *e);
+int field_bool(const json_t *o, const char *camel, const char *snake, bool *out,
+    struct err *e);
+int field_uint(const json_t *o, const char *camel, const char *snake,
+    uint64_t max, uint64_t *out, struct err *e);
+int field_object(const json_t *o, const char *camel, const char *snake,
+    const json_t **out, struct err *e);
+/* Decoded, to be freed. */
+int field_bytes(
+    const json_t *o, const char *name, char **out, size_t *n, struct err *e);
+
+/* Unpacks a gzip stream; ERR_INVALID, or ERR_TOOBIG at out's ceiling. */
+int gunzip_all(const char *p, size_t n, struct buf *out, struct err *e);
+
+#endif

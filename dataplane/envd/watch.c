@@ -1,0 +1,385 @@
+#include "envd/watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "envd/entry.h"
+#include "envd/text.h"
+
+#define MASK                                                                   \
+	(IN_CREATE | IN_MODIFY | IN_DELETE | IN_DELETE_SELF | IN_MOVED_TO |    \
+	    IN_MOVED_FROM | IN_MOVE_SELF | IN_ATTRIB)
+
+/* --- which directories ----------------------------------------------------*/
+
+static struct watched_dir *
+dir_of(struct watch *w, int wd)
+{
+	for (size_t i = 0; i < w->ndirs; i++)
+		if (w->dirs[i].wd == wd)
+			return &w->dirs[i];
+	return NULL;
+}
+
+static bool
+is_watched(const struct watch *w, const char *path, size_t len)
+{
+	for (size_t i = 0; i < w->ndirs; i++)
+		if (strlen(w->dirs[i].path) == len &&
+		    memcmp(w->dirs[i].path, path, len) == 0)
+			return true;
+	return false;
+}
+
+static void
+forget(struct watch *w, int wd)
+{
+	struct watched_dir *x = dir_of(w, wd);
+
+	if (x == NULL)
+		return;
+	free(x->path);
+	*x = w->dirs[--w->ndirs];
+}
+
+/* What was below `from` is now below `to`. */
+static void
+rename_below(struct watch *w, const char *from, const char *to)
+{
+	size_t n = strlen(from);
+
+	for (size_t i = 0; i < w->ndirs; i++) {
+		char *old = w->dirs[i].path, *fresh;
+
+		if (strncmp(old, from, n) != 0 || old[n] != '/')
+			continue;
+		if (asprintf(&fresh, "%s%s", to, old + n) < 0)
+			continue;
+		free(old);
+		w->dirs[i].path = fresh;
+	}
+}
+
+static int
+known_again(struct watch *w, struct watched_dir *x, const char *path)
+{
+	char *fresh = strdup(path), *old = x->path;
+
+	if (fresh == NULL)
+		return -1;
+	x->path = fresh;
+	rename_below(w, old, fresh);
+	free(old);
+	return 0;
+}
+
+static int
+add_dir(struct watch *w, const char *path, struct err *e)
+{
+	int wd = inotify_add_watch(w->io.fd, path, MASK | IN_ONLYDIR);
+	struct watched_dir *x;
+
+	if (wd < 0)
+		return err_sys(e, "error watching '%.150s'", path);
+	x = dir_of(w, wd);
+	if (x != NULL)
+		return known_again(w, x, path);
+	if (w->ndirs == WATCH_DIRS_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "more than %d directories to watch", WATCH_DIRS_MAX);
+	if (w->ndirs == w->capdirs) {
+		size_t cap = w->capdirs == 0 ? 4 : w->capdirs * 2;
+		void *more = realloc(w->dirs, cap * sizeof(*w->dirs));
+
+		if (more == NULL)
+			return err_sys(e, "error watching");
+		w->dirs = more;
+		w->capdirs = cap;
+	}
+	x = &w->dirs[w->ndirs];
+	x->wd = wd;
+	x->path = strdup(path);
+	if (x->path == NULL)
+		return err_sys(e, "error watching");
+	w->ndirs++;
+	return 0;
+}
+
+/* What vanishes while we look was not there. */
+static int
+add_below(struct watch *w, const char *path, struct err *e)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *de;
+	int rc = 0;
+
+	while (dir != NULL && rc == 0 && (de = readdir(dir)) != NULL) {
+		autofree char *sub = NULL;
+		struct stat st;
+
+		if (strcmp(de->d_name, ".") == 0 ||
+		    strcmp(de->d_name, "..") == 0)
+			continue;
+		if (de->d_type != DT_DIR && de->d_type != DT_UNKNOWN)
+			continue;
+		if (asprintf(&sub, "%s/%s", path[1] != '\0' ? path : "",
+			de->d_name) < 0) {
+			rc = err_sys(e, "error watching");
+			break;
+		}
+		if (lstat(sub, &st) < 0 || !S_ISDIR(st.st_mode))
+			continue;
+		rc = add_dir(w, sub, e);
+		if (rc < 0 &&
+		    (e->sys_errno == ENOENT || e->sys_errno == ENOTDIR))
+			rc = 0;
+		else if (rc == 0)
+			rc = add_below(w, sub, e);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	return rc;
+}
+
+/* --- events ---------------------------------------------------------------*/
+
+static const char *
+relative(const struct watch *w, const char *path)
+{
+	size_t n = strlen(w->root);
+
+	while (n > 1 && w->root[n - 1] == '/')
+		n--;
+	if (strncmp(path, w->root, n) != 0)
+		return path;
+	path += n;
+	while (*path == '/')
+		path++;
+	return *path != '\0' ? path : ".";
+}
+
+static void
+emit(struct watch *w, const char *path, const char *type, bool with_entry)
+{
+	struct buf b;
+	struct err e;
+	bool gone;
+	int rc;
+
+	buf_init(&b, 256 * 1024);
+	rc = buf_puts(&b, "{\"name\":");
+	if (rc == 0)
+		rc = json_put(&b, relative(w, path));
+	if (rc == 0)
+		rc = buf_printf(&b, ",\"type\":\"EVENT_TYPE_%s\"", type);
+	if (rc == 0 && with_entry && w->include_entry) {
+		size_t before = b.len;
+
+		if (buf_puts(&b, ",\"entry\":") < 0 ||
+		    entry_put(&b, path, path, &gone, &e) < 0)
+			b.len = before;
+	}
+	if (rc == 0)
+		rc = buf_puts(&b, "}");
+	if (rc == 0)
+		w->on_event(w, b.data, b.len);
+	buf_fini(&b);
+}
+
+/* A child that is deleted is also told of by its parent. */
+static bool
+told_by_parent(const struct watch *w, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL && strcmp(path, w->root) != 0 &&
+	       is_watched(w, path, (size_t)(slash - path));
+}
+
+static void
+one_event(struct watch *w, const char *path, uint32_t mask)
+{
+	if (mask & (IN_CREATE | IN_MOVED_TO))
+		emit(w, path, "CREATE", true);
+	if (w->dead)
+		return;
+	if (mask & (IN_MOVED_FROM | IN_MOVE_SELF))
+		emit(w, path, "RENAME", false);
+	if (!w->dead && (mask & IN_ATTRIB))
+		emit(w, path, "CHMOD", true);
+	if (!w->dead && (mask & IN_MODIFY))
+		emit(w, path, "WRITE", true);
+	if (!w->dead && (mask & (IN_DELETE | IN_DELETE_SELF)))
+		emit(w, path, "REMOVE", false);
+}
+
+static void
+die(struct watch *w, const char *why)
+{
+	w->dead = true;
+	loop_io_stop(&w->io);
+	w->on_dead(w, why);
+}
+
+static void
+handle(struct watch *w, const struct inotify_event *ev)
+{
+	const struct watched_dir *x = dir_of(w, ev->wd);
+	autofree char *path = NULL;
+	struct err e;
+
+	if (ev->mask & IN_Q_OVERFLOW) {
+		die(w, "queue or buffer overflow");
+		return;
+	}
+	if (x == NULL)
+		return;
+	if (ev->mask & IN_IGNORED) {
+		forget(w, ev->wd);
+		return;
+	}
+	/* The root directory's own name ends in a slash already. */
+	if (asprintf(&path, "%s%s%s", x->path,
+		ev->len > 0 && x->path[1] != '\0' ? "/" : "",
+		ev->len > 0 ? ev->name : "") < 0)
+		return;
+	if ((ev->mask & IN_DELETE_SELF) && told_by_parent(w, path))
+		return;
+	if (ev->mask & IN_MOVE_SELF) {
+		/* The parent tells, and knows the new name. */
+		if (w->recursive)
+			return;
+		(void)inotify_rm_watch(w->io.fd, ev->wd);
+	}
+	if (w->recursive && (ev->mask & IN_ISDIR) &&
+	    (ev->mask & (IN_CREATE | IN_MOVED_TO)) &&
+	    add_dir(w, path, &e) < 0 && e.sys_errno != ENOENT &&
+	    e.sys_errno != ENOTDIR) {
+		die(w, e.msg);
+		return;
+	}
+	one_event(w, path, ev->mask);
+}
+
+static void
+on_readable(struct loop_io *io, unsigned events)
+{
+	struct watch *w = container_of(io, struct watch, io);
+	static char chunk[16 * 1024]
+	    __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n = read(io->fd, chunk, sizeof(chunk));
+
+	(void)events;
+	for (char *at = chunk; n > 0 && at < chunk + n && !w->dead;) {
+		const struct inotify_event *ev =
+		    (const struct inotify_event *)(const void *)at;
+
+		at += sizeof(*ev) + ev->len;
+		handle(w, ev);
+	}
+}
+
+void
+watch_read_now(struct watch *w)
+{
+	if (!w->dead && w->io.events != 0)
+		on_readable(&w->io, LOOP_READ);
+}
+
+/* --- life -----------------------------------------------------------------*/
+
+static bool
+is_network(const char *path)
+{
+	static const uint32_t magic[] = { 0x6969, 0xff534d42, 0x517b,
+		0xfe534d42, 0x65735546 };
+	struct statfs s;
+
+	if (statfs(path, &s) < 0)
+		return false;
+	for (size_t i = 0; i < countof(magic); i++)
+		if ((uint32_t)s.f_type == magic[i])
+			return true;
+	return false;
+}
+
+static int
+check(const char *path, bool network_too, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		if (errno == ENOENT)
+			return err_set(
+			    e, ERR_NOTFOUND, "path %.200s not found", path);
+		return err_sys(e, "error watching '%.150s'", path);
+	}
+	if (!S_ISDIR(st.st_mode))
+		return err_set(
+		    e, ERR_INVALID, "path %.200s not a directory", path);
+	if (!network_too && is_network(path))
+		return err_set(e, ERR_INVALID,
+		    "path %.128s is on a network file system, where watching "
+		    "misses events",
+		    path);
+	return 0;
+}
+
+int
+watch_open(struct watch *w, struct loop *l, const char *path, bool network_too,
+    struct err *e)
+{
+	size_t n;
+
+	w->io.fd = -1;
+	if (check(path, network_too, e) < 0)
+		return -1;
+	w->loop = l;
+	w->root = strdup(path);
+	w->io.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	w->io.on_ready = on_readable;
+	if (w->root == NULL || w->io.fd < 0) {
+		err_sys(e, "error creating watcher");
+		watch_close(w);
+		return -1;
+	}
+	for (n = strlen(w->root); n > 1 && w->root[n - 1] == '/'; n--)
+		w->root[n - 1] = '\0';
+	if (add_dir(w, w->root, e) < 0 ||
+	    (w->recursive && add_below(w, w->root, e) < 0)) {
+		watch_close(w);
+		return -1;
+	}
+	loop_io_set(l, &w->io, LOOP_READ);
+	return 0;
+}
+
+void
+watch_close(struct watch *w)
+{
+	w->dead = true;
+	loop_io_stop(&w->io);
+	drop_fd(&w->io.fd);
+	for (size_t i = 0; i < w->ndirs; i++)
+		free(w->dirs[i].path);
+	free(w->dirs);
+	free(w->root);
+	w->dirs = NULL;
+	w->root = NULL;
+	w->ndirs = w->capdirs = 0;
+}
+
+void
+watch_pause(struct watch *w, bool paused)
+{
+	if (!w->dead)
+		loop_io_set(w->loop, &w->io, paused ? 0 : LOOP_READ);
+}
