@@ -13,7 +13,9 @@
 #
 # The program finds in its environment: E2B_API_URL, E2B_SANDBOX_URL,
 # E2B_API_KEY; COP_STATE (a directory: coppiced.conf, log), COP_BIN (our
-# programs), COP_HOST and COP_INET (a process in each namespace).
+# programs), COP_HOST and COP_INET (a process in each namespace).  It may set
+# COP_CONF (more lines of configuration), COP_LOG, COP_DISK_MB, COP_KEEP (where
+# the daemon's log goes) and COPPICED_ARGS before it asks for its world.
 set -u
 
 lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -126,7 +128,8 @@ write_conf() {
 	upstream_dns = 8.8.8.8
 	ipv6 = $([ -n "$inet6" ] && echo yes || echo no)
 	disk_image_mb = ${COP_DISK_MB:-6144}
-	log_level = debug
+	log_level = ${COP_LOG:-debug}
+	${COP_CONF:-}
 	EOC
 	chmod 0644 "$COP_STATE/coppiced.conf"
 }
