@@ -45,6 +45,8 @@ post(struct seqpkt *to, const struct answer *a, int *fds, size_t nfds)
 	char msg[sizeof(a->hdr) + sizeof(a->reply)];
 	struct err why;
 
+	if (to->io.fd < 0)
+		return; /* nobody is left to be told */
 	memcpy(msg, &a->hdr, sizeof(a->hdr));
 	memcpy(msg + sizeof(a->hdr), &a->reply, sizeof(a->reply));
 	if (seqpkt_post(to, msg, sizeof(msg), fds, nfds, &why) < 0)
@@ -106,6 +108,8 @@ spawn_event(struct spawn *sp, uint16_t type, const void *body, uint32_t len)
 	struct err why;
 
 	_Static_assert(sizeof(struct spawn_found) <= sizeof(m.body), "fits");
+	if (sp->apid.io.fd < 0)
+		return;
 	m.hdr = (struct spawn_hdr){ .type = type, .len = len };
 	if (len > 0)
 		memcpy(m.body, body, len);
@@ -160,15 +164,6 @@ check(const struct spawn *sp, const struct seqpkt *from, const void *msg,
 }
 
 static void
-stop(struct spawn *sp, int rc, const struct err *e)
-{
-	sp->rc = rc;
-	if (e != NULL)
-		sp->err = *e;
-	loop_stop(sp->loop);
-}
-
-static void
 on_msg(struct spawn *sp, struct seqpkt *from, const void *msg, size_t len,
     const int *fds, size_t nfds)
 {
@@ -180,7 +175,9 @@ on_msg(struct spawn *sp, struct seqpkt *from, const void *msg, size_t len,
 		own_close(&fds[i]);
 	if (check(sp, from, msg, len, nfds, &h, &e) < 0) {
 		log_error("spawn.misfit err=\"%s\"", e.msg);
-		stop(sp, -1, &e);
+		sp->rc = -1;
+		sp->err = e;
+		loop_stop(sp->loop);
 		return;
 	}
 	if (h.type == SPAWN_SOCK)
@@ -204,12 +201,41 @@ on_proxyd(
 	on_msg(container_of(c, struct spawn, proxyd), c, msg, len, fds, nfds);
 }
 
+/* --- the end -------------------------------------------------------------- */
+
+static void
+on_patience(struct loop_timer *w)
+{
+	loop_stop(container_of(w, struct spawn, patience)->loop);
+}
+
+/* Sandboxes live on; what no tenant has had is cleared away first. */
+static void
+wind_up(struct spawn *sp, uint64_t limit_ms)
+{
+	if (sp->stopping)
+		return;
+	sp->stopping = true;
+	sp->patience.on_time = on_patience;
+	loop_timer_start(sp->loop, &sp->patience, limit_ms);
+	slots_retire(sp);
+	spawn_look_idle(sp);
+}
+
+void
+spawn_look_idle(struct spawn *sp)
+{
+	if (sp->stopping && slots_idle(sp) && sp->scraps == NULL &&
+	    !sp->cleaning)
+		loop_stop(sp->loop);
+}
+
 /* Both sides restart together, and adopt. */
 static void
 on_apid_gone(struct seqpkt *c)
 {
 	log_info("spawn.apid gone");
-	stop(container_of(c, struct spawn, apid), 0, NULL);
+	wind_up(container_of(c, struct spawn, apid), SPAWN_ORPHAN_MS);
 }
 
 static void
@@ -223,7 +249,7 @@ static void
 on_term(struct loop_signal *w, int signo)
 {
 	log_info("spawn.stop signal=%d", signo);
-	stop(container_of(w, struct spawn, term), 0, NULL);
+	wind_up(container_of(w, struct spawn, term), SPAWN_TERM_MS);
 }
 
 static void

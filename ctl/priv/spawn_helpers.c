@@ -86,6 +86,7 @@ helpers_reap(struct spawn *sp)
 		h->pid = 0;
 		helper_ended(sp, &was, status);
 	}
+	spawn_look_idle(sp);
 }
 
 void

@@ -2,8 +2,9 @@
  * spawn_int.h - `coppice-privd spawn`: slots and what is asked of them.
  *
  * spawn.c owns the channels and checks what comes in; spawn_slot.c moves a
- * slot through its life; spawn_helpers.c waits for the processes that do the
- * slow work.  Everything is in the loop's one thread.
+ * slot through its life; spawn_ops.c does what is asked of one, spawn_found.c
+ * takes over what the last run left; spawn_helpers.c waits for the processes
+ * that do the slow work.  Everything is in the loop's one thread.
  */
 #ifndef PRIV_SPAWN_INT_H
 #define PRIV_SPAWN_INT_H
@@ -22,6 +23,8 @@ enum {
 	SPAWN_HELPERS = 64,	 /* children that are waited for */
 	SPAWN_SCRAPS_MAX = 256,	 /* cleared by one helper */
 	SPAWN_FREEZE_MS = 10000, /* for every process to stand still */
+	SPAWN_TERM_MS = 5000,	 /* to clear away what nobody will use */
+	SPAWN_ORPHAN_MS = 500,	 /* the same, when apid is gone */
 };
 
 enum slot_state {
@@ -83,6 +86,8 @@ struct spawn {
 	bool cleaning;
 	struct helper helpers[SPAWN_HELPERS];
 	struct kept *kept;
+	bool stopping;
+	struct loop_timer patience;
 	int rc; /* of spawn_main */
 	struct err err;
 };
@@ -96,15 +101,34 @@ void spawn_reply_stats(
     struct spawn *sp, uint32_t seq, const struct spawn_stats *stats);
 void spawn_event(
     struct spawn *sp, uint16_t type, const void *body, uint32_t len);
+/* Something ended: is there a reason to go on? */
+void spawn_look_idle(struct spawn *sp);
 
 /* --- spawn_slot.c --------------------------------------------------------- */
 
 int slots_init(struct spawn *sp, struct err *e);
 void slots_fini(struct spawn *sp);
+/* Ends what no tenant has had. */
+void slots_retire(struct spawn *sp);
+bool slots_idle(const struct spawn *sp);
+/* The running tenant that is meant, or NULL with e set. */
+struct slot *slot_of(struct spawn *sp, struct spawn_ref r, struct err *e);
+/* The same of whatever has processes. */
+struct slot *slot_standing(struct spawn *sp, struct spawn_ref r, struct err *e);
+/* Whose files those of id are, or NULL. */
+const struct slot *slot_user(const struct spawn *sp, const char *id);
+void slot_watch(struct slot *sl);	  /* for the end of its processes */
+void slot_await(struct slot *sl, int fd); /* for the answer that comes there */
+/* Kills; on_proc does the rest. */
+int slot_end(struct slot *sl, struct err *e);
+/* The same where nobody could be told of a failure. */
+void slot_retire(struct slot *sl);
+void slots_go(struct spawn *sp); /* makes what is wanted */
+
+/* --- spawn_found.c, spawn_ops.c ------------------------------------------- */
+
 /* Takes one of what sub_scan() finds. */
 void slot_found(void *arg, const struct sub_found *f);
-/* The tenant that is meant, or NULL with e set. */
-struct slot *slot_of(struct spawn *sp, struct spawn_ref r, struct err *e);
 
 /* Each answers its request itself, once. */
 void op_hello(struct spawn *sp, uint32_t seq, const void *body, bool keep);

@@ -6,19 +6,10 @@
 #include "base/own.h"
 #include "io/log.h"
 
-enum {
-	FREEZE_SPINS = 32, /* a hundred microseconds: most stand by then */
-	FREEZE_RETRY_MS = 1,
-	IDS_EACH = 65536,
-	MEMORY_LEAST_MB = 16,
-	CPUS_MOST = 1024,
-	PIDS_LEAST = 16,
-};
+enum { IDS_EACH = 65536 };
 
 static void on_proc(struct loop_io *w, unsigned events);
 static void on_ctl(struct loop_io *w, unsigned events);
-static void on_freezing(struct loop_timer *w);
-static void make_go(struct spawn *sp);
 
 /* --- one slot ------------------------------------------------------------- */
 
@@ -35,15 +26,15 @@ forget(struct slot *sl)
 	sl->create_seq = sl->kill_seq = sl->freeze_seq = 0;
 }
 
-static void
-watch_proc(struct slot *sl)
+void
+slot_watch(struct slot *sl)
 {
 	sl->proc = (struct loop_io){ .on_ready = on_proc, .fd = sl->unit.proc };
 	loop_io_set(sl->sp->loop, &sl->proc, LOOP_READ);
 }
 
-static void
-watch_ctl(struct slot *sl, int fd)
+void
+slot_await(struct slot *sl, int fd)
 {
 	sl->ctl = (struct loop_io){ .on_ready = on_ctl, .fd = fd };
 	loop_io_set(sl->sp->loop, &sl->ctl, LOOP_READ);
@@ -105,10 +96,11 @@ gone(struct slot *sl)
 		break;
 	}
 	forget(sl);
+	spawn_look_idle(sp);
 }
 
-static int
-end_it(struct slot *sl, struct err *e)
+int
+slot_end(struct slot *sl, struct err *e)
 {
 	loop_timer_stop(&sl->freezing);
 	if (sub_kill(sl->sp->sub, &sl->unit, e) < 0)
@@ -122,7 +114,7 @@ begun(struct slot *sl)
 {
 	struct spawn *sp = sl->sp;
 	const uint32_t seq = sl->create_seq;
-	struct err e, why;
+	struct err e;
 	int fd;
 
 	loop_io_stop(&sl->ctl);
@@ -134,9 +126,46 @@ begun(struct slot *sl)
 		return;
 	}
 	spawn_reply(sp, &sp->apid, SPAWN_CREATE, seq, &e, NULL, 0);
-	if (end_it(sl, &why) < 0)
-		log_error(
-		    "slot.kill slot=%u err=\"%s\"", sl->ref.slot, why.msg);
+	slot_retire(sl);
+}
+
+void
+slot_retire(struct slot *sl)
+{
+	struct err e;
+
+	if (slot_end(sl, &e) < 0)
+		log_error("slot.kill slot=%u err=\"%s\"", sl->ref.slot, e.msg);
+}
+
+void
+slots_retire(struct spawn *sp)
+{
+	struct err e;
+
+	err_set(&e, ERR_BUSY, "privd is ending");
+	for (uint32_t i = 1; i <= sp->nslots; i++) {
+		struct slot *sl = &sp->slots[i];
+
+		if (sl->state == SLOT_READY)
+			slot_retire(sl);
+		if (sl->state == SLOT_QUEUED) {
+			sl->state = SLOT_EMPTY;
+			tell_slot(sp, sl->ref, &e);
+		}
+	}
+	sp->queue = NULL;
+	sp->queue_end = &sp->queue;
+}
+
+bool
+slots_idle(const struct spawn *sp)
+{
+	for (uint32_t i = 1; i <= sp->nslots; i++)
+		if (sp->slots[i].state != SLOT_EMPTY &&
+		    sp->slots[i].state != SLOT_RUNNING)
+			return false;
+	return true;
 }
 
 static void
@@ -150,8 +179,10 @@ made(struct slot *sl)
 	sp->nmaking--;
 	if (sub_made(answer, &sl->unit, &e) == 0) {
 		sl->state = SLOT_READY;
-		watch_proc(sl);
+		slot_watch(sl);
 		tell_slot(sp, sl->ref, NULL);
+		if (sp->stopping)
+			slot_retire(sl);
 	} else {
 		const struct spawn_ref ref = sl->ref;
 
@@ -160,7 +191,7 @@ made(struct slot *sl)
 		tell_slot(sp, ref, &e);
 	}
 	own_close(&answer);
-	make_go(sp);
+	slots_go(sp);
 }
 
 static void
@@ -232,8 +263,8 @@ slots_fini(struct spawn *sp)
 	}
 }
 
-static struct slot *
-standing(struct spawn *sp, struct spawn_ref r, struct err *e)
+struct slot *
+slot_standing(struct spawn *sp, struct spawn_ref r, struct err *e)
 {
 	struct slot *sl;
 
@@ -251,7 +282,7 @@ standing(struct spawn *sp, struct spawn_ref r, struct err *e)
 struct slot *
 slot_of(struct spawn *sp, struct spawn_ref r, struct err *e)
 {
-	struct slot *sl = standing(sp, r, e);
+	struct slot *sl = slot_standing(sp, r, e);
 
 	if (sl == NULL || sl->state == SLOT_RUNNING)
 		return sl;
@@ -260,110 +291,13 @@ slot_of(struct spawn *sp, struct spawn_ref r, struct err *e)
 	return NULL;
 }
 
-static const struct slot *
-user_of(const struct spawn *sp, const char *id)
+const struct slot *
+slot_user(const struct spawn *sp, const char *id)
 {
 	for (uint32_t i = 1; i <= sp->nslots; i++)
 		if (strcmp(sp->slots[i].id, id) == 0)
 			return &sp->slots[i];
 	return NULL;
-}
-
-/* --- what the last run left ----------------------------------------------- */
-
-static void
-report_later(struct spawn *sp, const struct sub_found *f)
-{
-	struct kept *k = calloc(1, sizeof(*k));
-
-	if (k == NULL) {
-		log_warn("sandbox.found sbx=%s err=\"no memory\"", f->id);
-		return;
-	}
-	/* Slot 0: files that are kept.  Otherwise they are cleared away. */
-	if (!f->kept)
-		k->found.ref = f->unit.ref;
-	memcpy(k->found.id, f->id, sizeof(f->id));
-	memcpy(k->found.template_id, f->template_id, sizeof(f->template_id));
-	k->found.pooled = f->pooled;
-	k->next = sp->kept;
-	sp->kept = k;
-}
-
-static void
-adopt(struct slot *sl, const struct sub_found *f)
-{
-	struct err e;
-
-	sl->ref = f->unit.ref;
-	sl->unit = f->unit;
-	sl->state = SLOT_RUNNING;
-	sl->found = true;
-	sl->frozen = f->frozen;
-	memcpy(sl->id, f->id, sizeof(sl->id));
-	memcpy(sl->template_id, f->template_id, sizeof(sl->template_id));
-	watch_proc(sl);
-	log_info("sandbox.found sbx=%s slot=%u incarnation=%u", sl->id,
-	    sl->ref.slot, sl->ref.incarnation);
-	/* Nobody can prove that it is untouched. */
-	if (f->pooled && end_it(sl, &e) < 0)
-		log_error("slot.kill slot=%u err=\"%s\"", sl->ref.slot, e.msg);
-}
-
-void
-slot_found(void *arg, const struct sub_found *f)
-{
-	struct spawn *sp = arg;
-	const uint32_t n = f->unit.ref.slot;
-
-	if (f->alive && n <= sp->nslots && sp->slots[n].state == SLOT_EMPTY) {
-		adopt(&sp->slots[n], f);
-		return;
-	}
-	if (f->alive) {
-		struct sub_unit u = f->unit;
-		struct err e;
-
-		/* Two in one slot, or fewer slots than there were. */
-		log_warn("sandbox.found sbx=%s slot=%u: no place", f->id, n);
-		if (sub_kill(sp->sub, &u, &e) < 0)
-			log_error("slot.kill slot=%u err=\"%s\"", n, e.msg);
-		sub_reap(&u);
-	}
-	report_later(sp, f);
-	scrap_add(sp, f->unit.ref, f->kept ? "" : f->id);
-}
-
-static void
-tell_found(struct slot *sl)
-{
-	struct spawn_found f = { .ref = sl->ref,
-		.frozen = sl->frozen,
-		.alive = sl->state == SLOT_RUNNING,
-		.pooled = sl->id[0] == '\0' };
-
-	memcpy(f.id, sl->id, sizeof(f.id));
-	memcpy(f.template_id, sl->template_id, sizeof(f.template_id));
-	spawn_event(sl->sp, SPAWN_EV_FOUND, &f, sizeof(f));
-}
-
-void
-op_hello(struct spawn *sp, uint32_t seq, const void *body, bool keep)
-{
-	struct kept *k;
-
-	(void)body;
-	(void)keep;
-	spawn_reply(sp, &sp->apid, SPAWN_HELLO, seq, NULL, NULL, 0);
-	for (uint32_t i = 1; i <= sp->nslots; i++)
-		if (sp->slots[i].found)
-			tell_found(&sp->slots[i]);
-	while ((k = sp->kept) != NULL) {
-		spawn_event(sp, SPAWN_EV_FOUND, &k->found, sizeof(k->found));
-		sp->kept = k->next;
-		free(k);
-	}
-	spawn_event(sp, SPAWN_EV_FOUND_END, NULL, 0);
 }
 
 /* --- making --------------------------------------------------------------- */
@@ -385,11 +319,11 @@ make_one(struct spawn *sp, struct slot *sl)
 	helper_add(sp, pid, HELPER_MAKE, ref);
 	sl->state = SLOT_MAKING;
 	sp->nmaking++;
-	watch_ctl(sl, answer);
+	slot_await(sl, answer);
 }
 
-static void
-make_go(struct spawn *sp)
+void
+slots_go(struct spawn *sp)
 {
 	while (sp->nmaking < SPAWN_MAKERS && sp->queue != NULL) {
 		struct slot *sl = sp->queue;
@@ -408,6 +342,11 @@ want_slot(struct spawn *sp, uint32_t n, uint32_t incarnation)
 	struct slot *sl = &sp->slots[n];
 	struct err e;
 
+	if (sp->stopping) {
+		err_set(&e, ERR_BUSY, "privd is ending");
+		tell_slot(sp, ref, &e);
+		return;
+	}
 	if (sl->state == SLOT_EMPTY) {
 		sl->ref = ref;
 		sl->state = SLOT_QUEUED;
@@ -445,261 +384,5 @@ op_slots(struct spawn *sp, uint32_t seq, const void *body, bool keep)
 	spawn_reply(sp, &sp->apid, SPAWN_SLOTS, seq, NULL, NULL, 0);
 	for (uint32_t i = 0; i < q.n; i++)
 		want_slot(sp, q.first + i, q.incarnation);
-	make_go(sp);
-}
-
-/* --- create --------------------------------------------------------------- */
-
-static bool
-id_ok(const char *id, size_t room)
-{
-	const size_t n = strnlen(id, room);
-
-	return n > 0 && n < room &&
-	       strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789") == n;
-}
-
-static int
-check_create(
-    const struct spawn *sp, const struct spawn_create *c, struct err *e)
-{
-	const struct {
-		const char *name;
-		uint32_t value, least, most;
-	} ranges[] = {
-		{ "cpu_count", c->cpu_count, 1, CPUS_MOST },
-		{ "memory_mb", c->memory_mb, MEMORY_LEAST_MB, INT32_MAX },
-		{ "disk_mb", c->disk_mb, 1, INT32_MAX },
-		{ "pids_max", c->pids_max, PIDS_LEAST, INT32_MAX },
-		{ "keep_disk", c->keep_disk, 0, 1 },
-	};
-
-	if (!id_ok(c->id, sizeof(c->id)))
-		return err_set(e, ERR_INVALID, "id: not of [a-z0-9]");
-	if (!id_ok(c->template_id, sizeof(c->template_id)))
-		return err_set(e, ERR_INVALID, "template_id: not of [a-z0-9]");
-	for (size_t i = 0; i < countof(ranges); i++)
-		if (ranges[i].value < ranges[i].least ||
-		    ranges[i].value > ranges[i].most)
-			return err_set(e, ERR_INVALID, "%s: %u is not %u to %u",
-			    ranges[i].name, ranges[i].value, ranges[i].least,
-			    ranges[i].most);
-	if (c->keep_disk && user_of(sp, c->id) != NULL)
-		return err_set(
-		    e, ERR_CONFLICT, "files of %s are in use", c->id);
-	return 0;
-}
-
-static void
-settle(void *arg)
-{
-	const struct spawn *sp = arg;
-
-	sub_settle(sp->sub);
-}
-
-void
-op_create(struct spawn *sp, uint32_t seq, const void *body, bool keep)
-{
-	struct spawn_create c;
-	struct slot *sl;
-	struct err e, why;
-
-	(void)keep;
-	memcpy(&c, body, sizeof(c));
-	sl = standing(sp, c.ref, &e);
-	if (sl != NULL && sl->state != SLOT_READY) {
-		err_set(&e, ERR_CONFLICT, "slot %u has a tenant already",
-		    c.ref.slot);
-		sl = NULL;
-	}
-	if (sl == NULL || check_create(sp, &c, &e) < 0) {
-		spawn_reply(sp, &sp->apid, SPAWN_CREATE, seq, &e, NULL, 0);
-		return;
-	}
-	if (sub_begin(sp->sub, &sl->unit, &c, &e) < 0) {
-		spawn_reply(sp, &sp->apid, SPAWN_CREATE, seq, &e, NULL, 0);
-		/* Half used: not to be had again. */
-		if (end_it(sl, &why) < 0)
-			log_error("slot.kill slot=%u err=\"%s\"", sl->ref.slot,
-			    why.msg);
-		return;
-	}
-	memcpy(sl->id, c.id, sizeof(sl->id));
-	memcpy(sl->template_id, c.template_id, sizeof(sl->template_id));
-	sl->state = SLOT_STARTING;
-	sl->create_seq = seq;
-	watch_ctl(sl, sl->unit.ctl);
-	loop_defer(sp->loop, settle, sp);
-}
-
-/* --- kill, freeze, thaw, stats, discard ----------------------------------- */
-
-void
-op_kill(struct spawn *sp, uint32_t seq, const void *body, bool keep)
-{
-	struct spawn_ref ref;
-	struct slot *sl;
-	struct err e;
-
-	memcpy(&ref, body, sizeof(ref));
-	sl = standing(sp, ref, &e);
-	if (sl != NULL && sl->state == SLOT_KILLING && sl->kill_seq != 0) {
-		err_set(&e, ERR_CONFLICT, "slot %u is being killed", ref.slot);
-		sl = NULL;
-	}
-	if (sl == NULL || (keep && sub_keep(sp->sub, sl->id, true, &e) < 0) ||
-	    (sl->state != SLOT_KILLING && end_it(sl, &e) < 0)) {
-		spawn_reply(sp, &sp->apid, SPAWN_KILL, seq, &e, NULL, 0);
-		return;
-	}
-	sl->keep = keep;
-	sl->kill_seq = seq;
-}
-
-static void
-stands_still(struct slot *sl)
-{
-	struct spawn *sp = sl->sp;
-	struct err e;
-	pid_t pid;
-
-	sl->frozen = true;
-	spawn_reply(sp, &sp->apid, SPAWN_FREEZE, sl->freeze_seq, NULL, NULL, 0);
-	sl->freeze_seq = 0;
-	if (helper_room(sp, &e) < 0 ||
-	    sub_sync(sp->sub, sl->id, &pid, &e) < 0) {
-		log_warn("sandbox.sync sbx=%s err=\"%s\"", sl->id, e.msg);
-		return;
-	}
-	helper_add(sp, pid, HELPER_SYNC, sl->ref);
-}
-
-static void
-freeze_failed(struct slot *sl, const struct err *e)
-{
-	struct spawn *sp = sl->sp;
-	struct err why;
-
-	if (sub_freeze(sp->sub, &sl->unit, false, &why) < 0)
-		log_error("sandbox.thaw sbx=%s err=\"%s\"", sl->id, why.msg);
-	spawn_reply(sp, &sp->apid, SPAWN_FREEZE, sl->freeze_seq, e, NULL, 0);
-	sl->freeze_seq = 0;
-}
-
-static void
-look_frozen(struct slot *sl, int spins)
-{
-	struct err e;
-	int rc = 0;
-
-	while (rc == 0 && spins-- > 0)
-		rc = sub_frozen(sl->sp->sub, &sl->unit, &e);
-	if (rc == 0 && mono_ms(sl->freeze_from, mono_now()) > SPAWN_FREEZE_MS)
-		rc = err_set(&e, ERR_BUSY,
-		    "a process of %s does not stand still", sl->id);
-	if (rc > 0)
-		stands_still(sl);
-	else if (rc < 0)
-		freeze_failed(sl, &e);
-	else
-		loop_timer_start(sl->sp->loop, &sl->freezing, FREEZE_RETRY_MS);
-}
-
-static void
-on_freezing(struct loop_timer *w)
-{
-	look_frozen(container_of(w, struct slot, freezing), 1);
-}
-
-void
-op_freeze(struct spawn *sp, uint32_t seq, const void *body, bool keep)
-{
-	struct spawn_ref ref;
-	struct slot *sl;
-	struct err e;
-
-	(void)keep;
-	memcpy(&ref, body, sizeof(ref));
-	sl = slot_of(sp, ref, &e);
-	if (sl != NULL && sl->freeze_seq != 0) {
-		err_set(&e, ERR_CONFLICT, "%s is being frozen", sl->id);
-		sl = NULL;
-	}
-	if (sl == NULL ||
-	    (!sl->frozen && sub_freeze(sp->sub, &sl->unit, true, &e) < 0)) {
-		spawn_reply(sp, &sp->apid, SPAWN_FREEZE, seq, &e, NULL, 0);
-		return;
-	}
-	if (sl->frozen) {
-		spawn_reply(sp, &sp->apid, SPAWN_FREEZE, seq, NULL, NULL, 0);
-		return;
-	}
-	sl->freeze_seq = seq;
-	sl->freeze_from = mono_now();
-	sl->freezing.on_time = on_freezing;
-	look_frozen(sl, FREEZE_SPINS);
-}
-
-void
-op_thaw(struct spawn *sp, uint32_t seq, const void *body, bool keep)
-{
-	struct spawn_ref ref;
-	struct slot *sl;
-	struct err e;
-
-	(void)keep;
-	memcpy(&ref, body, sizeof(ref));
-	sl = slot_of(sp, ref, &e);
-	if (sl != NULL && sl->freeze_seq != 0) {
-		err_set(&e, ERR_CONFLICT, "%s is being frozen", sl->id);
-		sl = NULL;
-	}
-	/* From here on its files change again. */
-	if (sl == NULL || sub_keep(sp->sub, sl->id, false, &e) < 0 ||
-	    sub_freeze(sp->sub, &sl->unit, false, &e) < 0) {
-		spawn_reply(sp, &sp->apid, SPAWN_THAW, seq, &e, NULL, 0);
-		return;
-	}
-	sl->frozen = false;
-	spawn_reply(sp, &sp->apid, SPAWN_THAW, seq, NULL, NULL, 0);
-}
-
-void
-op_stats(struct spawn *sp, uint32_t seq, const void *body, bool keep)
-{
-	struct spawn_stats stats;
-	struct spawn_ref ref;
-	const struct slot *sl;
-	struct err e;
-
-	(void)keep;
-	memcpy(&ref, body, sizeof(ref));
-	sl = slot_of(sp, ref, &e);
-	if (sl == NULL ||
-	    sub_stats(sp->sub, &sl->unit, sl->id, &stats, &e) < 0) {
-		spawn_reply(sp, &sp->apid, SPAWN_STATS, seq, &e, NULL, 0);
-		return;
-	}
-	spawn_reply_stats(sp, seq, &stats);
-}
-
-void
-op_discard(struct spawn *sp, uint32_t seq, const void *body, bool keep)
-{
-	struct spawn_disk q;
-	struct err e;
-
-	(void)keep;
-	memcpy(&q, body, sizeof(q));
-	if (!id_ok(q.id, sizeof(q.id)))
-		err_set(&e, ERR_INVALID, "id: not of [a-z0-9]");
-	else if (user_of(sp, q.id) != NULL)
-		err_set(&e, ERR_CONFLICT, "files of %s are in use", q.id);
-	else {
-		scrap_add(sp, (struct spawn_ref){ 0 }, q.id);
-		spawn_reply(sp, &sp->apid, SPAWN_DISCARD, seq, NULL, NULL, 0);
-		return;
-	}
-	spawn_reply(sp, &sp->apid, SPAWN_DISCARD, seq, &e, NULL, 0);
+	slots_go(sp);
 }

@@ -174,6 +174,35 @@ class Spawnd:
             out |= {g for g in os.listdir(tree) if os.path.isdir(tree + "/" + g)}
         return out
 
+    def pids(self, slot, inc=1):
+        path = "%s/%d-%d/cgroup.procs" % (self.trees()[0], slot, inc)
+        return sorted(map(int, open(path).read().split()))
+
+    def restart(self):
+        """After it ended by itself."""
+        self.proc = None
+        self.chan.close()
+        self.sock.close()
+        self.events = []
+        self.start()
+
+    def gone(self, slot, inc=1, wait=10):
+        end = time.time() + wait
+        while "%d-%d" % (slot, inc) in self.groups():
+            if time.time() > end:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def settled(self, wait=15):
+        """Whether nothing is left but what is parked or runs."""
+        end = time.time() + wait
+        while self.groups():
+            if time.time() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
     # --- messages -----------------------------------------------------------
 
     def post(self, type_, body=b"", flags=0, chan=None):

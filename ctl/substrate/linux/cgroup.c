@@ -63,34 +63,29 @@ has_word(const char *list, const char *word)
  * controllers that the host gives away are switched on for it.
  */
 static int
-open_parent(const char *mount, const char *parent, struct err *e)
+open_parent(struct cgroups *cg, size_t tree, const char *mount, struct err *e)
 {
-	autoclose int top = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd;
-
-	if (top < 0)
+	cg->top[tree] = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cg->top[tree] < 0)
 		return err_sys(e, "cgroup %s", mount);
-	if (mkdirat(top, parent, 0755) < 0 && errno != EEXIST)
-		return err_sys(e, "cgroup %s/%s", mount, parent);
-	fd = openat(top, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "cgroup %s/%s", mount, parent);
-	return fd;
+	if (mkdirat(cg->top[tree], cg->parent, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "cgroup %s/%s", mount, cg->parent);
+	cg->tree[tree] = openat(
+	    cg->top[tree], cg->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cg->tree[tree] < 0)
+		return err_sys(e, "cgroup %s/%s", mount, cg->parent);
+	return 0;
 }
 
 static void
-take_v2(struct cgroups *cg, const char *mount)
+take_v2(struct cgroups *cg)
 {
-	autoclose int top = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char have[256], word[WORD_MAX];
 
-	if (top < 0 ||
-	    file_get(cg->tree[0], "cgroup.controllers", have, sizeof(have)) < 0)
-		return;
 	for (int c = 0; c < CG_NCTLS; c++) {
 		(void)snprintf(word, sizeof(word), "+%s", names[c]);
 		/* May be on already, or not ours to switch: look then. */
-		(void)file_put(top, "cgroup.subtree_control", word);
+		(void)file_put(cg->top[0], "cgroup.subtree_control", word);
 		(void)file_put(cg->tree[0], "cgroup.subtree_control", word);
 	}
 	if (file_get(
@@ -102,8 +97,8 @@ take_v2(struct cgroups *cg, const char *mount)
 }
 
 static int
-take_v1(struct cgroups *cg, const char *mount, const char *options,
-    const char *parent, struct err *e)
+take_v1(
+    struct cgroups *cg, const char *mount, const char *options, struct err *e)
 {
 	int tree = -1;
 
@@ -111,12 +106,9 @@ take_v1(struct cgroups *cg, const char *mount, const char *options,
 		if (!has_word(options, names[c]) || cg->of[c] >= 0)
 			continue;
 		if (tree < 0) {
-			int fd = open_parent(mount, parent, e);
-
-			if (fd < 0)
-				return -1;
 			tree = (int)cg->ntrees++;
-			cg->tree[tree] = fd;
+			if (open_parent(cg, (size_t)tree, mount, e) < 0)
+				return -1;
 		}
 		cg->of[c] = tree;
 	}
@@ -142,7 +134,7 @@ parse_mount(char *line, char **mount, char **type, char **options)
 
 /* v2 goes first: what it controls is not looked for elsewhere. */
 static int
-find_trees(struct cgroups *cg, bool v2, const char *parent, struct err *e)
+find_trees(struct cgroups *cg, bool v2, struct err *e)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char line[4096], *mount, *type, *options;
@@ -154,13 +146,12 @@ find_trees(struct cgroups *cg, bool v2, const char *parent, struct err *e)
 		if (!parse_mount(line, &mount, &type, &options))
 			continue;
 		if (v2 && strcmp(type, "cgroup2") == 0 && cg->tree[0] < 0) {
-			cg->tree[0] = open_parent(mount, parent, e);
-			rc = cg->tree[0] < 0 ? -1 : 0;
+			rc = open_parent(cg, 0, mount, e);
 			if (rc == 0)
-				take_v2(cg, mount);
+				take_v2(cg);
 		}
 		if (!v2 && strcmp(type, "cgroup") == 0)
-			rc = take_v1(cg, mount, options, parent, e);
+			rc = take_v1(cg, mount, options, e);
 	}
 	(void)fclose(f);
 	return rc;
@@ -209,12 +200,12 @@ cg_open(
     struct cgroups *cg, const char *parent, uint32_t budget_mb, struct err *e)
 {
 	for (int i = 0; i < CG_TREES_MAX; i++)
-		cg->tree[i] = -1;
+		cg->tree[i] = cg->top[i] = -1;
 	for (int c = 0; c < CG_NCTLS; c++)
 		cg->of[c] = -1;
 	cg->ntrees = 1;
-	if (find_trees(cg, true, parent, e) < 0 ||
-	    find_trees(cg, false, parent, e) < 0)
+	(void)snprintf(cg->parent, sizeof(cg->parent), "%s", parent);
+	if (find_trees(cg, true, e) < 0 || find_trees(cg, false, e) < 0)
 		return -1;
 	/* Freezing, killing and finding again are v2's. */
 	if (cg->tree[0] < 0)
@@ -226,8 +217,12 @@ cg_open(
 void
 cg_close(struct cgroups *cg)
 {
-	for (int i = 0; i < CG_TREES_MAX; i++)
+	for (int i = 0; i < CG_TREES_MAX; i++) {
 		drop_fd(&cg->tree[i]);
+		if (cg->top[i] >= 0)
+			(void)unlinkat(cg->top[i], cg->parent, AT_REMOVEDIR);
+		drop_fd(&cg->top[i]);
+	}
 }
 
 int

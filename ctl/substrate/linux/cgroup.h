@@ -21,6 +21,8 @@ enum { CG_TREES_MAX = 1 + CG_NCTLS, CG_PERIOD_US = 100000 };
 struct cgroups {
 	/* Our parent group in each hierarchy; [0] is v2, or -1. */
 	int tree[CG_TREES_MAX];
+	int top[CG_TREES_MAX]; /* that group is in here */
+	char parent[32];
 	size_t ntrees;
 	/* Which tree holds a controller, -1 if none does. */
 	int of[CG_NCTLS];
@@ -34,6 +36,7 @@ struct cg_limits {
 /* budget_mb: for all sandboxes together; 0 is four fifths of the host. */
 int cg_open(
     struct cgroups *cg, const char *parent, uint32_t budget_mb, struct err *e);
+/* Takes our parent groups away too, where nothing is left in them. */
 void cg_close(struct cgroups *cg);
 
 int cg_make(const struct cgroups *cg, struct spawn_ref r, struct err *e);

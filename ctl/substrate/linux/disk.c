@@ -65,9 +65,12 @@ subvol_create(int dir, const char *id, struct err *e)
 	struct btrfs_ioctl_vol_args_v2 a = { 0 };
 
 	(void)snprintf(a.name, sizeof(a.name), "%s", id);
-	if (ioctl(dir, BTRFS_IOC_SUBVOL_CREATE_V2, &a) < 0)
-		return err_sys(e, "make subvolume %s", id);
-	return 0;
+	if (ioctl(dir, BTRFS_IOC_SUBVOL_CREATE_V2, &a) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return err_set(
+		    e, ERR_CONFLICT, "files of %s exist already", id);
+	return err_sys(e, "make subvolume %s", id);
 }
 
 static int

@@ -81,11 +81,12 @@ static const uint64_t namespaces[] = {
 static const uint32_t families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
 
 static int
-add(scmp_filter_ctx f, int call, const struct scmp_arg_cmp *arg, int *rc)
+add(scmp_filter_ctx f, int why, int call, const struct scmp_arg_cmp *arg,
+    int *rc)
 {
 	if (*rc == 0)
-		*rc = seccomp_rule_add_array(
-		    f, SCMP_ACT_ERRNO(EPERM), call, arg == NULL ? 0 : 1, arg);
+		*rc = seccomp_rule_add_array(f, SCMP_ACT_ERRNO((uint32_t)why),
+		    call, arg == NULL ? 0 : 1, arg);
 	return *rc;
 }
 
@@ -107,7 +108,7 @@ refuse_families(scmp_filter_ctx f, uint32_t at, unsigned n, int *rc)
 	for (size_t i = 0; i < countof(families); i++)
 		inside += (families[i] & top_bits(n)) == at;
 	if (inside == 0)
-		(void)add(f, SCMP_SYS(socket),
+		(void)add(f, EAFNOSUPPORT, SCMP_SYS(socket),
 		    &SCMP_A0(SCMP_CMP_MASKED_EQ, top_bits(n), at), rc);
 	if (inside == 0 || n == 32)
 		return;
@@ -115,15 +116,18 @@ refuse_families(scmp_filter_ctx f, uint32_t at, unsigned n, int *rc)
 	refuse_families(f, at | 1u << (31 - n), n + 1, rc);
 }
 
-/* Of netlink, the one that shows addresses and routes. */
+/*
+ * Of netlink, the one that shows addresses and routes.  sudo and PAM take this
+ * errno, and no other, for a kernel without auditing.
+ */
 static void
 refuse_netlink(scmp_filter_ctx f, int *rc)
 {
 	for (unsigned bit = 0; bit < 32 && *rc == 0; bit++)
-		*rc =
-		    seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket),
-			2, SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu, AF_NETLINK),
-			SCMP_A2(SCMP_CMP_MASKED_EQ, 1u << bit, 1u << bit));
+		*rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPROTONOSUPPORT),
+		    SCMP_SYS(socket), 2,
+		    SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu, AF_NETLINK),
+		    SCMP_A2(SCMP_CMP_MASKED_EQ, 1u << bit, 1u << bit));
 }
 
 static int
@@ -132,9 +136,9 @@ rules(scmp_filter_ctx f)
 	int rc = 0;
 
 	for (size_t i = 0; i < countof(refused); i++)
-		(void)add(f, refused[i], NULL, &rc);
+		(void)add(f, EPERM, refused[i], NULL, &rc);
 	for (size_t i = 0; i + 1 < countof(namespaces); i++)
-		(void)add(f, SCMP_SYS(clone),
+		(void)add(f, EPERM, SCMP_SYS(clone),
 		    &SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]),
 		    &rc);
 	/* Its flags lie in memory: libc falls back to clone. */

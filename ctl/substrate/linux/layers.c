@@ -148,6 +148,33 @@ userns_of(pid_t pid, struct err *e)
 	return fd;
 }
 
+/* The new mount stands on both from now on: they may be taken away. */
+static const char *const layer_at[SUB_STALE_MAX] = { ROOT_LOWER, ROOT_UPPER };
+
+/*
+ * Kernels before 6.15 make an overlay only of what hangs in our own mount
+ * namespace.  The first refusal tells.
+ */
+static int
+overlay_of(
+    struct substrate *s, int lower, int upper, uint32_t base, struct err *e)
+{
+	const int layer[SUB_STALE_MAX] = { lower, upper };
+	int m;
+
+	if (!s->attach) {
+		m = overlay(lower, upper, base, e);
+		if (m >= 0 || e->sys_errno != EINVAL)
+			return m;
+		s->attach = true;
+	}
+	for (size_t i = 0; i < countof(layer); i++)
+		if (move_mount(layer[i], "", AT_FDCWD, layer_at[i],
+			MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			return err_sys(e, "attach a layer");
+	return overlay(lower, upper, base, e);
+}
+
 int
 layers_mount(struct substrate *s, const struct sub_unit *u,
     const struct spawn_create *c, struct err *e)
@@ -158,6 +185,7 @@ layers_mount(struct substrate *s, const struct sub_unit *u,
 
 	if (userns < 0)
 		return -1;
+	sub_settle(s);
 	template = open_template(c->template_id, e);
 	files = template <0 ? -1 : disk_dir(&s->disk, c->id, e);
 	if (files < 0)
@@ -166,10 +194,18 @@ layers_mount(struct substrate *s, const struct sub_unit *u,
 	upper = lower < 0 ? -1 : mapped(files, userns, 0, e);
 	if (upper < 0)
 		return -1;
-	m = overlay(lower, upper, sub_id_base(s, u->ref.slot), e);
-	/* Closing takes a grace period: not now. */
-	sub_settle(s);
+	m = overlay_of(s, lower, upper, sub_id_base(s, u->ref.slot), e);
 	s->stale[0] = take_fd(&lower);
 	s->stale[1] = take_fd(&upper);
 	return m;
+}
+
+void
+sub_settle(struct substrate *s)
+{
+	for (size_t i = 0; i < countof(s->stale); i++) {
+		if (s->stale[i] >= 0 && s->attach)
+			(void)umount2(layer_at[i], MNT_DETACH);
+		drop_fd(&s->stale[i]);
+	}
 }

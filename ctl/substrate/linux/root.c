@@ -23,8 +23,8 @@ static int
 dirs(int root, struct err *e)
 {
 	static const char *const names[] = { "state", "disk", "dev", "eve",
-		"new", "proc", "sys", "dev/pts", "dev/shm", "eve/dev",
-		"eve/proc", "eve/none" };
+		"new", "lower", "upper", "proc", "sys", "dev/pts", "dev/shm",
+		"eve/dev", "eve/proc", "eve/none" };
 
 	for (size_t i = 0; i < countof(names); i++)
 		if (mkdirat(root, names[i], 0755) < 0)

@@ -82,9 +82,12 @@ sub_open(const struct conf *cf, const char *envd_path, struct substrate **out,
 	s->host_ns = s->envd = s->null = -1;
 	s->disk = (struct disk){ .dir = -1, .qgroups = -1, .mount = -1 };
 	for (size_t i = 0; i < countof(s->cg.tree); i++)
-		s->cg.tree[i] = -1;
+		s->cg.tree[i] = s->cg.top[i] = -1;
 	for (size_t i = 0; i < countof(s->stale); i++)
 		s->stale[i] = -1;
+#ifdef COP_FAULTS
+	s->attach = getenv("COPPICE_OLD_KERNEL") != NULL;
+#endif
 	if (set_up(s, envd_path, e) < 0) {
 		sub_close(s);
 		return -1;
@@ -244,13 +247,6 @@ sub_begun(struct sub_unit *u, struct err *e)
 	*e = told;
 	e->msg[sizeof(e->msg) - 1] = e->where[sizeof(e->where) - 1] = '\0';
 	return err_wrap(e, "init");
-}
-
-void
-sub_settle(struct substrate *s)
-{
-	for (size_t i = 0; i < countof(s->stale); i++)
-		drop_fd(&s->stale[i]);
 }
 
 /* --- while it lives ------------------------------------------------------- */

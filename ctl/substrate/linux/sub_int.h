@@ -30,7 +30,9 @@ enum {
 #define ROOT_DEV   "/dev"   /* the device nodes of every sandbox */
 #define ROOT_EVE   "/eve"   /* a parked init hangs its mounts here */
 #define ROOT_NEW   "/new"   /* and then has its root here */
-#define ROOT_ENVD  "/envd"  /* a copy that nobody can read */
+#define ROOT_LOWER "/lower" /* layers, for as long as a mount takes */
+#define ROOT_UPPER "/upper"
+#define ROOT_ENVD  "/envd" /* a copy that nobody can read */
 
 struct substrate {
 	struct conf cf;
@@ -45,7 +47,9 @@ struct substrate {
 	int ncpus;
 	cpu_set_t cpus;		/* that this process may use */
 	char boot_id[SUB_UUID]; /* the host's */
+	/* Closing takes a grace period: when nobody waits. */
 	int stale[SUB_STALE_MAX];
+	bool attach; /* layers must hang somewhere: an older kernel */
 };
 
 /* What a parked init is told; the root's mount rides on it. */
