@@ -213,6 +213,7 @@ x_lookup(struct nft_rule *r, uint32_t reg, const char *set)
 
 	put_name(&x, NFTA_LOOKUP_SET, set);
 	put32(&x, NFTA_LOOKUP_SREG, reg);
+	put32(&x, NFTA_LOOKUP_FLAGS, 0);
 	end(&x);
 }
 
@@ -224,6 +225,7 @@ x_map(struct nft_rule *r, uint32_t reg, const char *map, uint32_t dreg)
 	put_name(&x, NFTA_LOOKUP_SET, map);
 	put32(&x, NFTA_LOOKUP_SREG, reg);
 	put32(&x, NFTA_LOOKUP_DREG, dreg);
+	put32(&x, NFTA_LOOKUP_FLAGS, 0);
 	end(&x);
 }
 
@@ -318,6 +320,7 @@ x_redirect(struct nft_rule *r, uint32_t reg)
 	struct expr x = begin(r, "redir");
 
 	put32(&x, NFTA_REDIR_REG_PROTO_MIN, reg);
+	put32(&x, NFTA_REDIR_REG_PROTO_MAX, reg);
 	put32(&x, NFTA_REDIR_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
 	end(&x);
 }

@@ -1,0 +1,67 @@
+#!/bin/bash
+# The table that coppice-privd loads message by message is, listed, the table
+# that `netpolicy compile --nft` prints, loaded by nft and listed.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+[ -x "$bin/netpolicy" ] || { echo "# netpolicy is not built"; exit 1; }
+new_namespace
+text_pid=$holder
+
+# Both as nft sees them; counters and limits aside.
+from_text() { # NETPOLICY ARGUMENT...
+	"$bin/netpolicy" compile --nft "$@" >"$scratch/nft" || return 1
+	nsenter -t "$text_pid" -n -- sh -c \
+	    "nft flush ruleset; nft -f $scratch/nft; nft -s list table inet coppice"
+}
+
+same() { # SLOT JSON WORD... : as JSON for netpolicy, as words for privd
+	local slot=$1 json=$2 gen
+	shift 2
+	must apply "$slot" + birth "$@"
+	gen=$(privd hello | sed 's/.*max_gen=\([0-9]*\).*/\1/')
+	echo "$json" >"$scratch/policy"
+	from_text -p "$scratch/policy" --slot "$slot" --gen "$gen" \
+	    --birth "$birth" "${np_args[@]}" >"$scratch/a"
+	nft -s list table inet coppice >"$scratch/b"
+	if diff "$scratch/a" "$scratch/b" >"$scratch/diff"; then
+		pass
+	else
+		fail "slot $slot: $json"
+		sed 's/^/# /' "$scratch/diff" | head -n 20
+	fi
+	true_that "a table with slot $slot" grep -q "chain sb$slot " "$scratch/b"
+}
+
+round() { # SLOT
+	birth=256
+	must slots "$1" 1
+	same "$1" '{}'
+	# A slot that had a tenant; the first rule has the new one's BIRTH.
+	must clear "$1"
+	birth=257
+	same "$1" '{"allowOut":["8.8.8.8"],"denyOut":["0.0.0.0/0"]}' \
+	    +8.8.8.8/32 -0.0.0.0/0 deny-all
+	must clear "$1"
+	birth=258
+	same "$1" '{"denyOut":["1.1.1.0/24","2606:4700::/32"]}' \
+	    -1.1.1.0/24 -2606:4700::/32
+	must clear "$1"
+	birth=259
+	same "$1" '{"allow_internet_access":false}' no-internet
+	must clear "$1"
+	birth=260
+	same "$1" '{"allowOut":["255.255.255.254/31","9.0.0.0/8"],"denyOut":["128.0.0.0/1"]}' \
+	    +255.255.255.254/31 +9.0.0.0/8 -128.0.0.0/1
+}
+
+np_args=()
+[ -n "$has6" ] || np_args=(--no-v6)
+privd_start
+round 7
+privd_stop >/dev/null
+"$privd_bin" rules -f "$privd_conf" --remove
+# And without IPv6, at the last slot of all.
+np_args=(--no-v6)
+has6=
+privd_start "max_sandboxes = 16383"
+round 16383
+done_testing
