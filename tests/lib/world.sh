@@ -52,6 +52,33 @@ ours() {
 	done | sort
 }
 
+# The control group of an installation is named after its state directory
+# (FNV-1a, as ctl/substrate/linux/sub.c has it).
+group_of() { # STATE_DIR
+	local h=2166136261 i c
+	for ((i = 0; i < ${#1}; i++)); do
+		printf -v c %d "'${1:i:1}"
+		h=$((((h ^ c) * 16777619) & 0xffffffff))
+	done
+	printf 'coppice-%08x' "$h"
+}
+
+# Ends what a failed test left running, so that the next one is not judged by
+# it: what names this state on its command line, and its control groups.
+sweep() { # STATE
+	local group p dirs
+	for p in /proc/[0-9]*; do
+		! grep -qs "$1/" "$p/cmdline" || kill -KILL "${p#/proc/}"
+	done
+	group=$(group_of "$1/state")
+	dirs=$(find /sys/fs/cgroup -depth -type d -path "*/$group*" 2>/dev/null)
+	for p in $dirs; do
+		xargs -r kill -KILL <"$p/cgroup.procs" 2>/dev/null
+	done
+	sleep 0.5
+	for p in $dirs; do rmdir "$p" 2>/dev/null; done
+}
+
 # Compares with what was, for up to ten seconds: the kernel takes its time.
 same_machine() { # BEFORE
 	local now=
@@ -144,9 +171,11 @@ api() { # METHOD PATH [CURL ARGUMENT...]
 daemon_pid() { cat "$COP_STATE/pid" 2>/dev/null; }
 
 daemon_start() {
+	# exec all the way, so that the number is that of coppiced itself.
 	# shellcheck disable=SC2086
-	in_host setsid "$COP_BIN/coppiced" -f "$COP_STATE/coppiced.conf" \
-	    $COPPICED_ARGS </dev/null >>"$COP_STATE/log" 2>&1 &
+	(exec nsenter -t "$COP_HOST" -n -- setsid "$COP_BIN/coppiced" \
+	    -f "$COP_STATE/coppiced.conf" $COPPICED_ARGS \
+	    </dev/null >>"$COP_STATE/log" 2>&1) &
 	echo $! >"$COP_STATE/pid"
 	for _ in $(seq 600); do
 		[ "$(api GET /health -o /dev/null -w '%{http_code}' \
@@ -200,6 +229,7 @@ finish() {
 		echo "1 passed, 0 failed"
 	else
 		echo "# the test left something on the machine"
+		sweep "$COP_STATE"
 		echo "0 passed, 1 failed"
 		rc=1
 	fi
