@@ -104,6 +104,8 @@ on_body(llhttp_t *ll, const char *at, size_t len)
 {
 	struct http1_body *b = ll->data;
 
+	if (len == 0) /* input that ends inside a chunk, not the end of it */
+		return 0;
 	b->data = at;
 	b->ndata = len;
 	return HPE_PAUSED;
