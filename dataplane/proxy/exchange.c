@@ -19,7 +19,7 @@ scan(struct body *b, struct side *s)
 {
 	size_t n = s->in.len - s->ok, take;
 	const char *p = s->in.data + s->ok;
-	enum http1_piece piece = HTTP1_MORE;
+	enum http1_piece piece;
 
 	if (b->done || b->kind == BODY_NONE) {
 		b->done = true;
@@ -37,7 +37,7 @@ scan(struct body *b, struct side *s)
 		b->done = s->eof;
 		return 0;
 	}
-	while (n > 0 || piece == HTTP1_DATA) {
+	while (n > 0) {
 		piece = http1_body_next(&b->chunked, &p, &n);
 		if (piece == HTTP1_BAD)
 			return -1;
@@ -63,7 +63,7 @@ scan_dechunk(struct conn *c)
 
 	if (c->resp.done || c->c.out.len > 0)
 		return 0;
-	while (piece == HTTP1_DATA) {
+	while (n > 0 && piece == HTTP1_DATA) {
 		piece = http1_body_next(&c->resp.chunked, &p, &n);
 		if (piece == HTTP1_BAD ||
 		    (piece == HTTP1_DATA &&
