@@ -41,7 +41,8 @@ struct request {
 static void
 answer(struct server *s, uint16_t type, struct rules_reply *reply)
 {
-	struct {
+	/* Packed: the record follows its header without a gap. */
+	struct __attribute__((packed)) {
 		struct rules_hdr h;
 		struct rules_reply r;
 	} msg;
