@@ -278,6 +278,20 @@ bulk(struct conn *c)
 	return 0;
 }
 
+/* As much as the client takes; the rest waits in u.in. */
+static int
+dechunk(struct conn *c)
+{
+	size_t before;
+
+	do {
+		before = c->u.in.len;
+		if (flush(c, &c->c, &c->u) < 0 || scan_dechunk(c) < 0)
+			return -1;
+	} while (c->u.in.len < before);
+	return 0;
+}
+
 static bool
 way_out(struct conn *c)
 {
