@@ -298,25 +298,33 @@ subvol_number(int dir, uint64_t *out, struct err *e)
 	return 0;
 }
 
+static int
+qgroup_figure(const struct disk *d, uint64_t subvol, const char *what,
+    uint64_t *out, struct err *e)
+{
+	char path[64];
+
+	(void)snprintf(
+	    path, sizeof(path), "0_%llu/%s", (unsigned long long)subvol, what);
+	if (file_number(d->qgroups, path, out) < 0)
+		return err_sys(e, "quota group %s", path);
+	return 0;
+}
+
 int
 disk_usage(const struct disk *d, const char *id, uint64_t *used,
     uint64_t *total, struct err *e)
 {
 	autoclose int dir = disk_dir(d, id, e);
-	char path[64];
-	uint64_t n = 0;
+	uint64_t subvol = 0, pending = 0;
 
 	*used = *total = 0;
-	if (dir < 0 || subvol_number(dir, &n, e) < 0)
+	if (dir < 0 || subvol_number(dir, &subvol, e) < 0 ||
+	    qgroup_figure(d, subvol, "referenced", used, e) < 0 ||
+	    qgroup_figure(d, subvol, "rsv_data", &pending, e) < 0 ||
+	    qgroup_figure(d, subvol, "max_referenced", total, e) < 0)
 		return -1;
-	(void)snprintf(
-	    path, sizeof(path), "0_%llu/referenced", (unsigned long long)n);
-	if (file_number(d->qgroups, path, used) < 0)
-		return err_sys(e, "usage of %s", id);
-	(void)snprintf(
-	    path, sizeof(path), "0_%llu/max_referenced", (unsigned long long)n);
-	if (file_number(d->qgroups, path, total) < 0)
-		return err_sys(e, "limit of %s", id);
+	*used += pending; /* written, and not on the disk yet */
 	return 0;
 }
 

@@ -45,7 +45,7 @@ void disk_close(struct disk *d);
 
 /* An empty, limited subvolume; what fails leaves nothing. */
 int disk_make(const struct disk *d, const struct disk_meta *m, struct err *e);
-/* Bytes used, as of the file system's last commit. */
+/* Bytes used; what was freed shows at the file system's next commit. */
 int disk_usage(const struct disk *d, const char *id, uint64_t *used,
     uint64_t *total, struct err *e);
 /* A copy of `from` as it is now; the caller has synced what must be in it. */

@@ -124,14 +124,22 @@ overlay(int lower, int upper, uint32_t base, struct err *e)
 int
 layers_forget(const struct disk *d, const char *id, struct err *e)
 {
+	static const struct {
+		const char *path;
+		int how;
+	} marks[] = {
+		{ "work/work/incompat/volatile/dirty", 0 },
+		{ "work/work/incompat/volatile", AT_REMOVEDIR },
+		{ "work/work/incompat", AT_REMOVEDIR },
+	};
 	autoclose int dir = disk_dir(d, id, e);
 
 	if (dir < 0)
 		return -1;
-	if ((unlinkat(dir, "work/work/incompat/volatile", AT_REMOVEDIR) < 0 ||
-		unlinkat(dir, "work/work/incompat", AT_REMOVEDIR) < 0) &&
-	    errno != ENOENT)
-		return err_sys(e, "files of %s: mark of the last mount", id);
+	for (size_t i = 0; i < countof(marks); i++)
+		if (unlinkat(dir, marks[i].path, marks[i].how) < 0 &&
+		    errno != ENOENT)
+			return err_sys(e, "files of %s: %s", id, marks[i].path);
 	return 0;
 }
 
