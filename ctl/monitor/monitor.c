@@ -386,9 +386,11 @@ stop_step(struct monitor *m)
 	loop_timer_stop(&m->core.again);
 	loop_timer_stop(&m->egress.again);
 	if (m->pid[APID] > 0) {
-		if (!m->told[APID])
-			loop_timer_start(m->loop, &m->core.kill, STOP_AFTER_MS);
-		tell(m, APID, SIGTERM);
+		if (m->told[APID])
+			return;
+		loop_timer_start(m->loop, &m->core.kill, STOP_AFTER_MS);
+		/* SIGUSR1 to apid: end the sandboxes, then yourself. */
+		tell(m, APID, m->opt->stop_sandboxes ? SIGUSR1 : SIGTERM);
 		return;
 	}
 	for (int w = 0; w < NCHILDREN; w++) {
