@@ -309,9 +309,10 @@ way_out(struct conn *c)
 		if (c->state == C_TUNNEL)
 			return true;
 	}
-	if (c->resp_head && c->piped == 0)
-		bad =
-		    (c->dechunk ? scan_dechunk(c) : scan(&c->resp, &c->u)) < 0;
+	if (c->resp_head && c->dechunk)
+		bad = dechunk(c) < 0;
+	else if (c->resp_head && c->piped == 0)
+		bad = scan(&c->resp, &c->u) < 0;
 	if (!bad && c->piped == 0)
 		bad = flush(c, &c->c, &c->u) < 0;
 	if (!bad && c->resp_head && c->u.io.fd >= 0)
