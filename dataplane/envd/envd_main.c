@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -242,6 +243,8 @@ main(int argc, char **argv)
 		return 0;
 	}
 	fill_stdio();
+	/* Whatever else we were started with is not for our children. */
+	(void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (read_options(&o, argc, argv) < 0)
 		return 2;
 	log_open("envd", o.level);
