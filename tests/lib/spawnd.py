@@ -105,6 +105,7 @@ class Spawnd:
         far.close()
         far2.close()
         self.found = []
+        self.early = {}
         r = self.ask(HELLO)
         self.backend = r["backend"]
         while True:
@@ -221,14 +222,16 @@ class Spawnd:
         return HDR.unpack_from(msg), msg[HDR.size:], list(fds)
 
     def reply(self, seq, chan=None):
-        while True:
+        """Answers may come in another order than the questions."""
+        while seq not in self.early:
             (type_, _, _, s), body, fds = self.take(chan)
-            if s == seq:
-                break
-            assert s == 0, (type_, s, seq)
-            self.events.append((type_, body))
+            if s == 0:
+                self.events.append((type_, body))
+            else:
+                self.early[s] = (body, fds)
+        body, fds = self.early.pop(seq)
         rs, rc = struct.unpack_from("=Ii", body)
-        assert rs == seq
+        assert rs == seq and len(body) == 488, (rs, seq, len(body))
         kind, sys_errno, where, msg = ERR.unpack_from(body, 8)
         r = dict(rc=rc, kind=kind, errno=sys_errno, msg=text(msg), fds=fds,
                  backend=text(body[424:488]))
