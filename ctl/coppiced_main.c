@@ -55,13 +55,17 @@ parse(struct options *o, int argc, char **argv)
 		o->m.conf_path = DEFAULT_CONF;
 }
 
+enum { NOFILE_WANTED = 524288 };
+
 /* A sandbox costs a few descriptors in more than one process. */
 static void
 raise_limits(void)
 {
-	struct rlimit r;
+	struct rlimit r, more = { NOFILE_WANTED, NOFILE_WANTED };
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	if (r.rlim_max < NOFILE_WANTED && setrlimit(RLIMIT_NOFILE, &more) == 0)
 		return;
 	r.rlim_cur = r.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &r) < 0)

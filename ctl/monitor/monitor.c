@@ -16,9 +16,9 @@
 enum {
 	KILL_AFTER_MS = 2000,  /* between SIGTERM and SIGKILL */
 	STOP_AFTER_MS = 10000, /* the same for apid, which may have work */
-	QUICK_MS = 5000,       /* a shorter life counts as a crash at start */
+	QUICK_MS = 1000,       /* a shorter life counts as a crash at start */
 	BACKOFF_FIRST_MS = 50,
-	BACKOFF_MAX_MS = 10000,
+	BACKOFF_MAX_MS = 5000,
 	GIVE_UP_AFTER = 6, /* failed starts, if there never was a good one */
 	BIND_WAIT_MS = 5000,
 };
@@ -518,6 +518,12 @@ on_term(struct loop_signal *w, int signo)
 	tend(m);
 }
 
+static bool
+same_prefix(const struct np_prefix *a, const struct np_prefix *b)
+{
+	return a->addr == b->addr && a->len == b->len;
+}
+
 /* The first key that a running coppiced cannot change; NULL if none. */
 static const char *
 fixed_key(const struct conf *a, const struct conf *b)
@@ -528,9 +534,9 @@ fixed_key(const struct conf *a, const struct conf *b)
 		return "way_in_listen";
 	if (strcmp(a->state_dir, b->state_dir) != 0)
 		return "state_dir";
-	if (memcmp(&a->net4, &b->net4, sizeof(a->net4)) != 0)
+	if (!same_prefix(&a->net4, &b->net4))
 		return "net4";
-	if (memcmp(&a->net6, &b->net6, sizeof(a->net6)) != 0)
+	if (!same_prefix(&a->net6, &b->net6))
 		return "net6";
 	if (a->ipv6 != b->ipv6)
 		return "ipv6";
