@@ -326,6 +326,10 @@ sandbox(struct out *o, const struct nft_slot *s)
 	say(o, "\t\tlimit rate 20/second burst 40 packets log group 1919 "
 	       "snaplen 128\n");
 	say(o, "\t\tcounter comment \"denied\"\n");
+	say(o,
+	    "\t\toifname \"cop%u\" drop comment \"the other end gets no "
+	    "answer\"\n",
+	    s->slot);
 	say(o, "\t\tlimit rate 1000/second burst 1000 packets goto refuse\n");
 	say(o, "\t\tdrop\n");
 	say(o, "\t}\n");

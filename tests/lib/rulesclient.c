@@ -72,7 +72,7 @@ rc_raw(struct rc *c, const void *msg, size_t len)
 static int
 take(struct rc *c, int ms, struct rules_hdr *h, struct rules_reply *r)
 {
-	struct {
+	struct __attribute__((packed)) {
 		struct rules_hdr h;
 		struct rules_reply r;
 	} m;

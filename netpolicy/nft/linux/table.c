@@ -465,14 +465,21 @@ rule_stale(struct nft_batch *b, const char *chain, uint32_t birth)
 }
 
 static void
-rule_inbound(struct nft_batch *b, const char *chain, uint32_t slot)
+want_inbound(struct nft_rule *r, uint32_t slot)
 {
-	struct nft_rule r = nft_rule_begin(b, chain);
 	char name[NFT_NAME_MAX] = "";
 
 	(void)snprintf(name, sizeof(name), "cop%u", slot);
-	x_meta(&r, NFT_META_OIFNAME, NFT_R1);
-	x_cmp(&r, NFT_CMP_EQ, NFT_R1, name, sizeof(name));
+	x_meta(r, NFT_META_OIFNAME, NFT_R1);
+	x_cmp(r, NFT_CMP_EQ, NFT_R1, name, sizeof(name));
+}
+
+static void
+rule_inbound(struct nft_batch *b, const char *chain, uint32_t slot)
+{
+	struct nft_rule r = nft_rule_begin(b, chain);
+
+	want_inbound(&r, slot);
 	want_direction(&r, IP_CT_DIR_ORIGINAL);
 	x_counter(&r);
 	x_verdict(&r, NF_DROP, NULL);
@@ -514,7 +521,7 @@ rule_allowed(struct nft_batch *b, const char *chain, uint32_t slot,
 }
 
 static void
-rules_denied(struct nft_batch *b, const char *chain)
+rules_denied(struct nft_batch *b, const char *chain, uint32_t slot)
 {
 	struct nft_rule r = nft_rule_begin(b, chain);
 
@@ -525,6 +532,11 @@ rules_denied(struct nft_batch *b, const char *chain)
 	r = nft_rule_begin(b, chain);
 	x_counter(&r);
 	nft_rule_end(&r, "denied");
+
+	r = nft_rule_begin(b, chain);
+	want_inbound(&r, slot);
+	x_verdict(&r, NF_DROP, NULL);
+	nft_rule_end(&r, "the other end gets no answer");
 
 	r = nft_rule_begin(b, chain);
 	x_limit(&r, 1000, 1000);
@@ -549,7 +561,7 @@ nft_put_slot_rules(
 	rule_allowed(b, chain, s->slot, s->sb4);
 	if (h->v6)
 		rule_allowed(b, chain, s->slot, s->sb6);
-	rules_denied(b, chain);
+	rules_denied(b, chain, s->slot);
 }
 
 void
