@@ -176,6 +176,10 @@ look_at_headers(struct http1_head *h, bool request)
 			break;
 		}
 	}
+	/* The parser's word counts; where it reads otherwise, nobody knows. */
+	if (h->chunked != ((h->ll.flags & F_CHUNKED) != 0) ||
+	    h->has_length != ((h->ll.flags & F_CONTENT_LENGTH) != 0))
+		return wrong(h, 400, "ambiguous length of the body");
 	if (h->chunked && h->ll.http_minor == 0)
 		return wrong(h, 400, "HTTP/1.0 has no chunked coding");
 	if (request && (nhost > 1 || (nhost == 0 && h->ll.http_minor > 0)))
