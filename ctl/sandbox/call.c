@@ -105,7 +105,7 @@ begin_pause(struct sandbox *sb, struct sb_wait *w)
 	}
 	w->began = true;
 	wait_add(sb, w);
-	pause_begin(sb);
+	pause_begin(sb, !w->call.no_memory);
 }
 
 static void
@@ -162,7 +162,7 @@ begin_resume(struct sandbox *sb, struct sb_wait *w)
 		sb->r.pause_on_timeout = w->call.auto_pause == SB_YES;
 	w->began = true;
 	wait_add(sb, w);
-	resume_begin(sb, timeout_s);
+	resume_begin(sb, timeout_s, !w->call.no_memory);
 }
 
 /* Never shortens. */

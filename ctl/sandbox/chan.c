@@ -115,6 +115,7 @@ put_together(const struct chan_ask *a, uint32_t seq)
 {
 	struct spawn_hdr h = {
 		.type = a->type,
+		.pad = a->pad,
 		.len = (uint32_t)(a->head_len + a->tail_len),
 		.seq = seq,
 	};

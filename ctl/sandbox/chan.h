@@ -50,7 +50,7 @@ void chan_fini(struct chan *c);
  * be NULL where nobody cares.
  */
 struct chan_ask {
-	uint16_t type;
+	uint16_t type, pad;
 	const void *head;
 	size_t head_len;
 	const void *tail;

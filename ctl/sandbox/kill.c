@@ -75,7 +75,7 @@ clear(void *obj, struct err *e)
 	if (sb->r.slot.slot == 0)
 		return discard(sb, e);
 	/* It tries until it is done; then kill_cleared(). */
-	slots_clear(&sb->en->slots, sb->r.slot);
+	slots_clear(&sb->en->slots, sb->r.slot, false);
 	return STEP_PENDING;
 }
 

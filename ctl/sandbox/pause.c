@@ -2,6 +2,7 @@
 #include "ctl/sandbox/sandbox_int.h"
 
 #include "base/own.h"
+#include "io/log.h"
 
 enum { AUTO_PAUSE_AGAIN_MS = 10000 };
 
@@ -41,6 +42,18 @@ route(void *obj, struct err *e)
 	return STEP_DONE;
 }
 
+/* The row knew the slot; now there is none. */
+static enum step_rc
+store_files_only(void *obj, struct err *e)
+{
+	struct sandbox *sb = obj;
+
+	/* It is paused either way: the next start finds out the rest. */
+	if (sandbox_save(sb, SB_PAUSED, NULL, NULL, e) < 0)
+		log_error("pause.store sbx=%s err=\"%s\"", sb->r.id, e->msg);
+	return STEP_DONE;
+}
+
 static const struct step pause_steps[] = {
 	{ "route", hold, let_go },
 	{ "freeze", step_freeze, undo_freeze },
@@ -48,11 +61,27 @@ static const struct step pause_steps[] = {
 	{ "route", route, NULL },
 };
 
+/*
+ * Without memory: first as with it, so that until the row says paused there
+ * is a way back, and no way to lose the files.
+ */
+static const struct step files_only_steps[] = {
+	{ "route", hold, let_go },
+	{ "freeze", step_freeze, undo_freeze },
+	{ "store", store, NULL },
+	{ "processes", step_drop, NULL },
+	{ "store", store_files_only, NULL },
+	{ "route", route, NULL },
+};
+
 void
-pause_begin(struct sandbox *sb)
+pause_begin(struct sandbox *sb, bool memory)
 {
 	deadline_none(sb);
-	sandbox_plan(sb, pause_steps, countof(pause_steps));
+	if (memory)
+		sandbox_plan(sb, pause_steps, countof(pause_steps));
+	else
+		sandbox_plan(sb, files_only_steps, countof(files_only_steps));
 }
 
 /* It runs: resumed, or it could not be paused. */

@@ -117,14 +117,47 @@ kill_stray(struct engine *en, const struct spawn_found *f)
 	};
 	struct err e;
 
-	log_warn("reclaim.stray slot=%u incarnation=%u id=%.31s", f->ref.slot,
-	    f->ref.incarnation, f->id);
+	/* Nobody can prove that one without a tenant is untouched. */
+	if (!f->pooled)
+		log_warn("reclaim.stray slot=%u incarnation=%u id=%.31s",
+		    f->ref.slot, f->ref.incarnation, f->id);
 	if (f->ref.slot <= en->cf.max_sandboxes) {
 		slots_adopt(&en->slots, f->ref);
-		slots_clear(&en->slots, f->ref);
+		slots_clear(&en->slots, f->ref, false);
 	} else if (chan_ask(&en->spawn, &a, &e) < 0) {
 		log_error("reclaim.stray err=\"%s\"", e.msg);
 	}
+}
+
+static void
+discard(struct engine *en, const struct spawn_found *f)
+{
+	struct spawn_disk m;
+	struct chan_ask a = {
+		.type = SPAWN_DISCARD,
+		.head = &m,
+		.head_len = sizeof(m),
+		.fd = -1,
+	};
+	struct err e;
+
+	log_warn("reclaim.stray_files id=%.31s", f->id);
+	memcpy(m.id, f->id, sizeof(m.id));
+	if (chan_ask(&en->spawn, &a, &e) < 0)
+		log_error("reclaim.stray err=\"%s\"", e.msg);
+}
+
+/* Files without processes, kept for a sandbox that is paused. */
+static void
+files(struct engine *en, const struct spawn_found *f)
+{
+	struct sandbox *sb = registry_by_id(en, f->id);
+
+	if (sb != NULL && sb->r.state == SB_PAUSED)
+		sb->has_files = true;
+	else if (sb == NULL)
+		discard(en, f);
+	/* Else its row is done with below, and its files with it. */
 }
 
 static bool
@@ -141,12 +174,11 @@ compare_found(struct engine *en)
 	for (size_t i = 0; i < en->nfound; i++) {
 		const struct spawn_found *f = &en->found[i];
 
-		if (owned(en, f)) {
+		if (f->ref.slot == 0) {
+			files(en, f);
+		} else if (owned(en, f)) {
 			registry_by_slot(en, f->ref)->found = true;
 			slots_adopt(&en->slots, f->ref);
-		} else if (f->pooled && f->alive &&
-			   f->ref.slot <= en->cf.max_sandboxes) {
-			slots_adopt_ready(&en->slots, f->ref);
 		} else {
 			kill_stray(en, f);
 		}
@@ -162,6 +194,11 @@ missing(struct sandbox *sb)
 	registry_slot(sb, (struct spawn_ref){ 0, 0 });
 	switch (sb->r.state) {
 	case SB_PAUSED:
+		if (!sb->has_files) {
+			log_warn("reclaim.lost sbx=%s", sb->r.id);
+			sandbox_kill(sb, "orphaned");
+			break;
+		}
 		log_info("reclaim.files_only sbx=%s", sb->r.id);
 		if (sandbox_save(sb, SB_PAUSED, NULL, NULL, &e) < 0)
 			log_error("reclaim.store err=\"%s\"", e.msg);

@@ -67,7 +67,8 @@ struct sb_record {
 	uint8_t secret[SPAWN_SECRET_LEN];     /* what /init asks for */
 
 	bool pause_on_timeout, auto_resume;
-	uint64_t timeout_s; /* as of create; what auto-resume gives again */
+	bool pause_files_only; /* on timeout: without memory */
+	uint64_t timeout_s;    /* as of create; what auto-resume gives again */
 	int64_t created_ms, started_ms, end_ms; /* wall clock */
 
 	enum sb_state state;

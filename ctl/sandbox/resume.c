@@ -1,10 +1,11 @@
 /*
- * resume.c - thaw; or, when the processes did not outlive a reboot of the
- * host, stand up new ones on the files that did.
+ * resume.c - thaw; or, when there are only files (a reboot of the host, a
+ * pause without memory), stand up new processes on them.
  */
 #include "ctl/sandbox/sandbox_int.h"
 
 #include "base/own.h"
+#include "io/log.h"
 
 static enum step_rc
 store(void *obj, struct err *e)
@@ -60,8 +61,9 @@ static const struct step warm_steps[] = {
 };
 
 static const struct step cold_steps[] = {
+	{ "old processes", step_drop, NULL },
 	{ "policy", policy, unload },
-	{ "slot", step_slot, undo_slot },
+	{ "slot", step_slot, undo_slot_kept },
 	{ "rules", step_rules, NULL },
 	{ "processes", step_spawn_kept, NULL },
 	{ "envd", step_init, NULL },
@@ -70,12 +72,12 @@ static const struct step cold_steps[] = {
 };
 
 void
-resume_begin(struct sandbox *sb, uint64_t timeout_s)
+resume_begin(struct sandbox *sb, uint64_t timeout_s, bool memory)
 {
 	sb->resume_timeout_s = timeout_s;
 	sb->resume_started_ms = sb->r.started_ms;
 	sb->resume_end_ms = sb->r.end_ms;
-	if (sb->r.slot.slot != 0) {
+	if (memory && sb->r.slot.slot != 0) {
 		sandbox_plan(sb, warm_steps, countof(warm_steps));
 		return;
 	}
@@ -87,8 +89,13 @@ resume_begin(struct sandbox *sb, uint64_t timeout_s)
 void
 resume_failed(struct sandbox *sb)
 {
+	struct err e;
+
 	init_stop(sb);
 	sb->r.started_ms = sb->resume_started_ms;
 	sb->r.end_ms = sb->resume_end_ms;
+	/* The slot may have gone on the way. */
+	if (sandbox_save(sb, SB_PAUSED, NULL, NULL, &e) < 0)
+		log_error("resume.store sbx=%s err=\"%s\"", sb->r.id, e.msg);
 	way_in_set(sb, SB_PAUSED);
 }

@@ -68,6 +68,7 @@ on_tick(struct loop_timer *w)
 {
 	struct engine *en = container_of(w, struct engine, sampler);
 
+	slots_sweep(&en->slots);
 	en->sample_at = (en->sample_at + 1) % PHASES;
 	for (uint32_t i = en->sample_at; i <= en->n; i += PHASES) {
 		struct sandbox *sb = i > 0 ? en->v[i] : NULL;

@@ -119,6 +119,7 @@ struct sb_call {
 	enum sb_op op;
 	uint64_t timeout_s;
 	enum sb_choice auto_pause; /* OP_RESUME */
+	bool no_memory;		   /* PAUSE, CONNECT, RESUME: its files alone */
 	sb_done done;
 	void *ctx;
 };

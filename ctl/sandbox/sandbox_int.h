@@ -68,7 +68,7 @@ struct sandbox {
 	uint64_t mem_counted; /* bytes, in the engine's sum */
 	struct sb_cache cache;
 	/* Recovery. */
-	bool found;
+	bool found, has_files;
 };
 
 enum { HASH_SIZE = 1 << 15 };
@@ -153,6 +153,8 @@ int sb_busy(const struct sandbox *sb, struct err *e);
 /* steps.c: what plans are made of */
 enum step_rc step_slot(void *obj, struct err *e);
 void undo_slot(void *obj);
+void undo_slot_kept(void *obj);
+enum step_rc step_drop(void *obj, struct err *e);
 enum step_rc step_rules(void *obj, struct err *e);
 enum step_rc step_spawn(void *obj, struct err *e);
 enum step_rc step_spawn_kept(void *obj, struct err *e);
@@ -169,9 +171,9 @@ void step_reply(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r);
 /* create.c pause.c resume.c kill.c */
 int capacity_check(struct engine *en, const char **code, struct err *e);
 void create_over(struct sandbox *sb, const struct err *e);
-void pause_begin(struct sandbox *sb);
+void pause_begin(struct sandbox *sb, bool memory);
 void run_again(struct sandbox *sb, const struct err *e);
-void resume_begin(struct sandbox *sb, uint64_t timeout_s);
+void resume_begin(struct sandbox *sb, uint64_t timeout_s, bool memory);
 void resume_failed(struct sandbox *sb);
 void kill_begin(struct sandbox *sb);
 void kill_cleared(void *ctx, struct spawn_ref who);

@@ -60,13 +60,19 @@ void
 slots_have_rules(struct slots *s, uint32_t n)
 {
 	s->rules_made = s->rules_asked = n < s->max ? n : s->max;
+	s->sweep_upto = s->rules_made;
 }
 
 static void
 retry_later(struct slots *s)
 {
+	unsigned n =
+	    s->failures > s->kill_failures ? s->failures : s->kill_failures;
+	uint64_t ms = (uint64_t)SLOTS_RETRY_MIN_MS << (n < 10 ? n : 10);
+
 	if (!s->retry.active)
-		loop_timer_start(s->loop, &s->retry, SLOTS_RETRY_MS);
+		loop_timer_start(s->loop, &s->retry,
+		    ms < SLOTS_RETRY_MAX_MS ? ms : SLOTS_RETRY_MAX_MS);
 }
 
 /*
@@ -93,34 +99,18 @@ line_drop(struct slots *s, struct slot_line *l, uint32_t slot)
 	*l = kept;
 }
 
-static bool
-adopt(struct slots *s, struct spawn_ref who, enum slot_state state)
-{
-	if (who.slot == 0 || who.slot > s->max ||
-	    s->v[who.slot].state != SLOT_NONE)
-		return false;
-	if (who.slot < s->never_used)
-		line_drop(s, &s->freed, who.slot);
-	used_up_to(s, who.slot);
-	s->v[who.slot].state = (uint8_t)state;
-	s->v[who.slot].incarnation = who.incarnation;
-	return true;
-}
-
 void
 slots_adopt(struct slots *s, struct spawn_ref who)
 {
-	if (adopt(s, who, SLOT_TAKEN))
-		s->ntaken++;
-}
-
-void
-slots_adopt_ready(struct slots *s, struct spawn_ref who)
-{
-	if (who.slot > s->rules_made)
-		slots_adopt(s, who), slots_clear(s, who);
-	else if (adopt(s, who, SLOT_READY))
-		line_add(s, &s->ready, who.slot);
+	if (who.slot == 0 || who.slot > s->max ||
+	    s->v[who.slot].state != SLOT_NONE)
+		return;
+	if (who.slot < s->never_used)
+		line_drop(s, &s->freed, who.slot);
+	used_up_to(s, who.slot);
+	s->v[who.slot].state = SLOT_TAKEN;
+	s->v[who.slot].incarnation = who.incarnation;
+	s->ntaken++;
 }
 
 /* --- rules: chains and sets, for good
@@ -314,7 +304,11 @@ slots_event(struct slots *s, const struct spawn_slot_ev *ev)
 	if (ev->ref.slot == 0 || ev->ref.slot > s->max)
 		return;
 	x = &s->v[ev->ref.slot];
-	if (x->state != SLOT_MAKING || x->incarnation != ev->ref.incarnation)
+	if (x->incarnation != ev->ref.incarnation)
+		return;
+	if (x->state == SLOT_READY && ev->rc < 0)
+		slots_lost(s, ev->ref);
+	if (x->state != SLOT_MAKING)
 		return;
 	if (ev->rc < 0) {
 		log_error("slots.failed slot=%u err=\"%s\"", ev->ref.slot,
@@ -365,13 +359,16 @@ on_killed(void *ctx, uint32_t slot, uint32_t incarnation, struct chan_reply *r)
 	struct spawn_ref who = { slot, incarnation };
 
 	drop_fd(&r->fd);
-	if (r->u.spawn.rc < 0) {
+	/* Not there is gone. */
+	if (r->u.spawn.rc < 0 && r->u.spawn.err.kind != ERR_NOTFOUND) {
 		log_error(
 		    "slots.kill slot=%u err=\"%s\"", slot, r->u.spawn.err.msg);
 		line_add(s, &s->again, slot);
+		s->kill_failures++;
 		retry_later(s);
 		return;
 	}
+	s->kill_failures = 0;
 	s->v[slot].state = SLOT_NONE;
 	s->nclearing--;
 	line_add(s, &s->freed, slot);
@@ -392,6 +389,7 @@ clear_now(struct slots *s, uint32_t slot)
 	};
 	struct chan_ask kill = {
 		.type = SPAWN_KILL,
+		.pad = s->v[slot].keep ? SPAWN_KEEP_DISK : 0,
 		.head = &who,
 		.head_len = sizeof(who),
 		.fd = -1,
@@ -412,7 +410,7 @@ clear_now(struct slots *s, uint32_t slot)
 }
 
 void
-slots_clear(struct slots *s, struct spawn_ref who)
+slots_clear(struct slots *s, struct spawn_ref who, bool keep)
 {
 	struct slot *x;
 
@@ -422,6 +420,7 @@ slots_clear(struct slots *s, struct spawn_ref who)
 	if (x->state != SLOT_TAKEN || x->incarnation != who.incarnation)
 		return;
 	x->state = SLOT_CLEARING;
+	x->keep = keep;
 	s->ntaken--;
 	s->nclearing++;
 	clear_now(s, who.slot);
@@ -441,7 +440,29 @@ slots_lost(struct slots *s, struct spawn_ref who)
 	line_drop(s, &s->ready, who.slot);
 	x->state = SLOT_TAKEN;
 	s->ntaken++;
-	slots_clear(s, who);
+	slots_clear(s, who, false);
+}
+
+void
+slots_sweep(struct slots *s)
+{
+	struct err e;
+
+	for (int n = 0; n < SLOTS_SWEEP_MAX && s->swept < s->sweep_upto; n++) {
+		struct rules_clear shut = { ++s->swept };
+		struct chan_ask a = {
+			.type = RULES_CLEAR,
+			.head = &shut,
+			.head_len = sizeof(shut),
+			.fd = -1,
+		};
+
+		/* Whoever has it was, or will be, given rules of its own. */
+		if (s->v[shut.slot].state != SLOT_NONE)
+			continue;
+		if (chan_ask(s->rules, &a, &e) < 0)
+			log_warn("slots.sweep err=\"%s\"", e.msg);
+	}
 }
 
 static void

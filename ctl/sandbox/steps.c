@@ -135,7 +135,30 @@ undo_slot(void *obj)
 	struct spawn_ref slot = sb->r.slot;
 
 	registry_slot(sb, (struct spawn_ref){ 0, 0 });
-	slots_clear(&sb->en->slots, slot);
+	slots_clear(&sb->en->slots, slot, false);
+}
+
+void
+undo_slot_kept(void *obj)
+{
+	struct sandbox *sb = obj;
+	struct spawn_ref slot = sb->r.slot;
+
+	registry_slot(sb, (struct spawn_ref){ 0, 0 });
+	slots_clear(&sb->en->slots, slot, true);
+}
+
+/* The processes go, the files stay; then cleared() in kill.c. */
+enum step_rc
+step_drop(void *obj, struct err *e)
+{
+	struct sandbox *sb = obj;
+
+	(void)e;
+	if (sb->r.slot.slot == 0)
+		return STEP_DONE;
+	slots_clear(&sb->en->slots, sb->r.slot, true);
+	return STEP_PENDING;
 }
 
 /* --- rules

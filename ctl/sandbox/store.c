@@ -22,7 +22,8 @@ static const char *const migrations[] = {
 	" private_traffic INTEGER, mask_host TEXT,"
 	" envd_token TEXT, traffic_token TEXT, secret TEXT,"
 	" pause_on_timeout INTEGER, auto_resume INTEGER, timeout_s INTEGER,"
-	" created_ms INTEGER, started_ms INTEGER, end_ms INTEGER);"
+	" created_ms INTEGER, started_ms INTEGER, end_ms INTEGER,"
+	" pause_files_only INTEGER);"
 	/* By itself: it may be large, and the row changes often. */
 	"CREATE TABLE policy ("
 	" id TEXT PRIMARY KEY REFERENCES sandbox(id) ON DELETE CASCADE,"
@@ -50,7 +51,7 @@ static const char *const texts[ST_NSTMTS] = {
 	[ST_ROLLBACK] = "ROLLBACK",
 	[ST_INSERT] = "INSERT INTO sandbox VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,"
 		      "?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,"
-		      "?23,?24,?25,?26,?27)",
+		      "?23,?24,?25,?26,?27,?28)",
 	[ST_UPDATE] = "UPDATE sandbox SET state=?2, slot=?3, incarnation=?4,"
 		      " pause_on_timeout=?5, started_ms=?6, end_ms=?7"
 		      " WHERE id=?1",
@@ -315,6 +316,10 @@ store_checkpoint(const char *path, struct err *e)
 	int rc = sqlite3_open_v2(
 	    path, &st.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
+	/* A connection learns that there is a log when it first reads. */
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(st.db, "SELECT 1 FROM sqlite_schema LIMIT 1",
+		    NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_wal_checkpoint_v2(
 		    st.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);

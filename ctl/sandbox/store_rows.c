@@ -76,6 +76,7 @@ store_insert(struct store *st, const struct sb_record *r, struct err *e)
 	(void)sqlite3_bind_int64(q, 25, r->created_ms);
 	(void)sqlite3_bind_int64(q, 26, r->started_ms);
 	(void)sqlite3_bind_int64(q, 27, r->end_ms);
+	(void)sqlite3_bind_int(q, 28, r->pause_files_only);
 	if (store_run(st, ST_INSERT, "insert sandbox", e) < 0)
 		return -1;
 	return store_update_net(st, r, e);
@@ -171,10 +172,11 @@ record_from(sqlite3_stmt *q, struct sb_record *r, struct err *e)
 	r->created_ms = sqlite3_column_int64(q, 24);
 	r->started_ms = sqlite3_column_int64(q, 25);
 	r->end_ms = sqlite3_column_int64(q, 26);
-	r->net.json = copy(q, 27, &bad);
-	if (sqlite3_column_type(q, 28) != SQLITE_NULL)
-		r->net.internet = (enum sb_choice)sqlite3_column_int(q, 28);
-	r->gen = u32(q, 29);
+	r->pause_files_only = sqlite3_column_int(q, 27) != 0;
+	r->net.json = copy(q, 28, &bad);
+	if (sqlite3_column_type(q, 29) != SQLITE_NULL)
+		r->net.internet = (enum sb_choice)sqlite3_column_int(q, 29);
+	r->gen = u32(q, 30);
 	return bad ? err_sys(e, "store") : 0;
 }
 

@@ -37,7 +37,7 @@ expire(struct sandbox *sb)
 		return;
 	}
 	if (sandbox_event(sb, EV_PAUSE, &e) == 0)
-		pause_begin(sb);
+		pause_begin(sb, !sb->r.pause_files_only);
 }
 
 static void

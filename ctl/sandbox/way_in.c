@@ -39,7 +39,8 @@ way_in_set(struct sandbox *sb, enum sb_state as)
 		.incarnation = r->slot.incarnation,
 		.state = state_of(as),
 		.private_traffic = r->private_traffic,
-		.auto_resume = r->auto_resume,
+		/* Traffic wakes what has its memory, and nothing else. */
+		.auto_resume = r->auto_resume && r->slot.slot != 0,
 	};
 
 	memcpy(m.id, r->id, sizeof(r->id));
