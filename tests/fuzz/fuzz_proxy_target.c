@@ -1,0 +1,67 @@
+/*
+ * Routing and path cleaning.  A path that is let through must not become
+ * /init under one more round of the same cleaning, and a sandbox that is
+ * found has a name and a port as they may be.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/target.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static struct text
+piece(const char **p, size_t *n)
+{
+	const char *end = memchr(*p, '\n', *n);
+	struct text t = { *p, end == NULL ? *n : (size_t)(end - *p) };
+	size_t used = end == NULL ? *n : t.n + 1;
+
+	*p += used;
+	*n -= used;
+	return t;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	char *copy = malloc(n == 0 ? 1 : n);
+	const char *p = copy;
+	struct text host, id, port, path, none = { NULL, 0 };
+	struct target out;
+	size_t left = n;
+
+	if (copy == NULL)
+		return 0;
+	memcpy(copy, data, n);
+	host = piece(&p, &left);
+	id = piece(&p, &left);
+	port = piece(&p, &left);
+	path = piece(&p, &left);
+	if (target_find(host, id, port, &out) == NULL &&
+	    (out.port == 0 || out.id[0] == '\0' ||
+		out.id[strspn(out.id, "abcdefghijklmnopqrstuvwxyz"
+				      "0123456789")] != '\0'))
+		abort();
+	(void)target_find(host, none, none, &out);
+	/* A slash more at either end changes nothing. */
+	if (path.n > 0 && path.n < 1000 && path.p[0] == '/' &&
+	    memchr(path.p, '?', path.n) == NULL &&
+	    memchr(path.p, '#', path.n) == NULL) {
+		char more[1100];
+
+		more[0] = '/';
+		memcpy(more + 1, path.p, path.n);
+		more[path.n + 1] = '/';
+		if (path.p[path.n - 1] != '%' &&
+		    !(path.n > 1 && path.p[path.n - 2] == '%') &&
+		    target_forbidden(path.p, path.n) !=
+			target_forbidden(more, path.n + 2))
+			abort();
+	}
+	(void)target_forbidden(path.p, path.n);
+	(void)target_wants_html(host, id, port, path);
+	free(copy);
+	return 0;
+}
