@@ -152,8 +152,8 @@ dns_answers(const uint8_t *query, size_t nquery, const struct dns_query *q,
 {
 	size_t end = q->question_end;
 
-	if (na < DNS_HEADER_LEN || nquery < end || get16(a) != get16(query) ||
-	    !(get16(a + 2) & F_QR))
+	if (end <= DNS_HEADER_LEN || na < DNS_HEADER_LEN || nquery < end ||
+	    get16(a) != get16(query) || !(get16(a + 2) & F_QR))
 		return false;
 	/* Some servers leave the question out when they refuse it. */
 	if (get16(a + 4) == 0)
