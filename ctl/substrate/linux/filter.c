@@ -35,17 +35,7 @@ static const int refused[] = {
 	SCMP_SYS(keyctl),
 	SCMP_SYS(add_key),
 	SCMP_SYS(request_key),
-	/* mounts and namespaces */
-	SCMP_SYS(mount),
-	SCMP_SYS(umount2),
-	SCMP_SYS(pivot_root),
-	SCMP_SYS(open_tree),
-	SCMP_SYS(move_mount),
-	SCMP_SYS(fsopen),
-	SCMP_SYS(fsconfig),
-	SCMP_SYS(fsmount),
-	SCMP_SYS(fspick),
-	SCMP_SYS(mount_setattr),
+	/* namespaces, and ways around paths */
 	SCMP_SYS(unshare),
 	SCMP_SYS(setns),
 	SCMP_SYS(open_by_handle_at),
@@ -70,6 +60,20 @@ static const int refused[] = {
 	SCMP_SYS(process_madvise),
 	SCMP_SYS(move_pages),
 	SCMP_SYS(migrate_pages),
+};
+
+/* Refused once the root stands. */
+static const int mounts[] = {
+	SCMP_SYS(mount),
+	SCMP_SYS(umount2),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(open_tree),
+	SCMP_SYS(move_mount),
+	SCMP_SYS(fsopen),
+	SCMP_SYS(fsconfig),
+	SCMP_SYS(fsmount),
+	SCMP_SYS(fspick),
+	SCMP_SYS(mount_setattr),
 };
 
 static const uint64_t namespaces[] = {
@@ -131,7 +135,17 @@ refuse_netlink(scmp_filter_ctx f, int *rc)
 }
 
 static int
-rules(scmp_filter_ctx f)
+rules_started(scmp_filter_ctx f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < countof(mounts); i++)
+		(void)add(f, EPERM, mounts[i], NULL, &rc);
+	return rc;
+}
+
+static int
+rules_parked(scmp_filter_ctx f)
 {
 	int rc = 0;
 
@@ -172,8 +186,8 @@ static int export(scmp_filter_ctx f, struct sock_fprog *out, struct err *e)
 	return 0;
 }
 
-int
-filter_build(struct sock_fprog *out, struct err *e)
+static int
+build(int (*rules)(scmp_filter_ctx f), struct sock_fprog *out, struct err *e)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
 	int rc;
@@ -195,11 +209,21 @@ filter_build(struct sock_fprog *out, struct err *e)
 	return rc == 0 ? 0 : -1;
 }
 
-void
-filter_free(struct sock_fprog *f)
+int
+filter_build(struct sock_fprog out[FILTER_N], struct err *e)
 {
-	free(f->filter);
-	f->filter = NULL;
+	if (build(rules_parked, &out[FILTER_PARKED], e) < 0)
+		return -1;
+	return build(rules_started, &out[FILTER_STARTED], e);
+}
+
+void
+filter_free(struct sock_fprog f[FILTER_N])
+{
+	for (int i = 0; i < FILTER_N; i++) {
+		free(f[i].filter);
+		f[i].filter = NULL;
+	}
 }
 
 int

@@ -152,8 +152,37 @@ mask_proc(struct err *e)
 	return 0;
 }
 
+/*
+ * The kernel's file says the sandbox's own.  It lies on a file system that is
+ * there anyway (a superblock for each would be memory), and loses its name at
+ * once.
+ */
 static int
-prepare(struct err *e)
+own_boot_id(struct err *e)
+{
+	static const char at[] = ROOT_EVE "/proc/sys/kernel/random/boot_id";
+	char id[SUB_UUID], path[sizeof(ROOT_IDS) + SUB_UUID];
+	int fd, rc;
+
+	if (sub_uuid(id, e) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), ROOT_IDS "/%s", id);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (fd < 0)
+		return err_sys(e, "boot id");
+	rc = dprintf(fd, "%s\n", id) < 0 ? err_sys(e, "boot id") : 0;
+	own_close(&fd);
+	if (rc == 0)
+		rc = bind(path, at,
+		    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			MOUNT_ATTR_NOEXEC,
+		    e);
+	(void)unlink(path);
+	return rc;
+}
+
+static int
+prepare(const struct substrate *s, const cpu_set_t *cpus, struct err *e)
 {
 	static const char *const pts[][2] = { { "ptmxmode", "0666" },
 		{ "mode", "0620" }, { "gid", "5" } };
@@ -174,7 +203,12 @@ prepare(struct err *e)
 	if (file_put(AT_FDCWD, ROOT_EVE "/proc/sys/user/max_user_namespaces",
 		"0") < 0)
 		return err_sys(e, "no nested user namespaces");
-	return mask_proc(e);
+	/* On a processor that it may keep: to move takes milliseconds. */
+	if (sched_setaffinity(0, sizeof(*cpus), cpus) < 0)
+		return err_sys(e, "processor");
+	if (mask_proc(e) < 0 || own_boot_id(e) < 0 || caps_bound(e) < 0)
+		return -1;
+	return filter_install(&s->filters[FILTER_PARKED], e);
 }
 
 /* --- started -------------------------------------------------------------- */
@@ -249,32 +283,6 @@ change_root(int root, struct err *e)
 	return 0;
 }
 
-/* The kernel's files that name the machine say the sandbox's name instead. */
-static int
-own_names(const struct init_go *go, struct err *e)
-{
-	static const char file[] = "/run/.boot_id";
-	struct open_how how = {
-		.flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-		.mode = 0444,
-		.resolve = RESOLVE_NO_SYMLINKS,
-	};
-	autoclose int fd = -1;
-
-	if (sethostname(go->create.id, strlen(go->create.id)) < 0)
-		return err_sys(e, "host name");
-	/* A restart brings a new one. */
-	if (unlink(file) < 0 && errno != ENOENT)
-		return err_sys(e, "%s", file);
-	fd = (int)syscall(SYS_openat2, AT_FDCWD, file, &how, sizeof(how));
-	if (fd < 0 || dprintf(fd, "%s\n", go->boot_id) < 0)
-		return err_sys(e, "%s", file);
-	return bind(file, "/proc/sys/kernel/random/boot_id",
-	    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-		MOUNT_ATTR_NOEXEC,
-	    e);
-}
-
 /* What envd reads first: one line each, then the end. */
 static int
 boot_record(const struct spawn_create *c, struct err *e)
@@ -304,18 +312,21 @@ boot_record(const struct spawn_create *c, struct err *e)
 static int
 last_steps(const struct substrate *s, const struct init_go *go, struct err *e)
 {
-	struct rlimit none = { 0, RLIM_INFINITY };
+	struct rlimit core = { 0, 0 };
 
 	(void)umask(022);
-	(void)getrlimit(RLIMIT_CORE, &none);
-	none.rlim_cur = 0;
-	(void)setrlimit(RLIMIT_CORE, &none);
+	if (getrlimit(RLIMIT_CORE, &core) == 0) {
+		core.rlim_cur = 0;
+		(void)setrlimit(RLIMIT_CORE, &core);
+	}
+	if (sethostname(go->create.id, strlen(go->create.id)) < 0)
+		return err_sys(e, "host name");
 	if (sched_setaffinity(0, sizeof(go->cpus), &go->cpus) < 0)
 		return err_sys(e, "processors");
-	if (boot_record(&go->create, e) < 0 || caps_bound(e) < 0)
+	if (boot_record(&go->create, e) < 0)
 		return -1;
 	/* Needs the rights that the exec takes away. */
-	return filter_install(&s->filter, e);
+	return filter_install(&s->filters[FILTER_STARTED], e);
 }
 
 static void
@@ -339,7 +350,7 @@ start(const struct substrate *s, struct err *e)
 	struct init_go go;
 
 	if (wait_for_go(&go, &root, e) < 0 || change_root(root, e) < 0 ||
-	    own_names(&go, e) < 0 || last_steps(s, &go, e) < 0)
+	    last_steps(s, &go, e) < 0)
 		return -1;
 	become_envd();
 	return err_sys(e, "execute envd");
@@ -353,9 +364,11 @@ init_main(const struct substrate *s, const struct init_fds *fds)
 	if (arrange_fds(s, fds, &e) < 0)
 		_exit(1);
 	wait_for_ids();
-	if (be_root(&e) == 0 && prepare(&e) == 0)
+	/* No error is the word that it is parked. */
+	if (be_root(&e) == 0 && prepare(s, &fds->cpus, &e) == 0 &&
+	    seqpkt_send(FD_CTL, &e, sizeof(e), NULL, 0, &ignored) == 0)
 		(void)start(s, &e);
-	/* privd reads this where it expected the end. */
+	/* The helper or privd reads this where it expected something else. */
 	(void)seqpkt_send(FD_CTL, &e, sizeof(e), NULL, 0, &ignored);
 	_exit(1);
 }

@@ -24,7 +24,7 @@ dirs(int root, struct err *e)
 {
 	static const char *const names[] = { "state", "disk", "dev", "eve",
 		"new", "lower", "upper", "proc", "sys", "dev/pts", "dev/shm",
-		"eve/dev", "eve/proc", "eve/none" };
+		"eve/dev", "eve/proc", "eve/none", "ids" };
 
 	for (size_t i = 0; i < countof(names); i++)
 		if (mkdirat(root, names[i], 0755) < 0)
@@ -104,7 +104,7 @@ tmpfs(struct err *e)
 	if (fs < 0 ||
 	    fsconfig(fs, FSCONFIG_SET_STRING, "source", "dev", 0) < 0 ||
 	    fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
-	    fsconfig(fs, FSCONFIG_SET_STRING, "size", "64M", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "size", "256M", 0) < 0 ||
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_sys(e, "private root");
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID);
@@ -198,7 +198,12 @@ root_enter(struct substrate *s, const char *envd_path, struct err *e)
 		return -1;
 	if (fill(root, state, envd_path, e) < 0 || pivot(root, e) < 0)
 		return -1;
-	if (graft(ROOT_DEV, dev_attr, AT_FDCWD, ROOT_DEV, e) < 0 ||
+	/* Written by whatever id a sandbox's root has. */
+	if (chmod(ROOT_IDS, 01777) < 0)
+		return err_sys(e, "private root: ids");
+	if (graft(ROOT_IDS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, AT_FDCWD,
+		ROOT_IDS, e) < 0 ||
+	    graft(ROOT_DEV, dev_attr, AT_FDCWD, ROOT_DEV, e) < 0 ||
 	    disk_attach(
 		&s->disk, s->disk.mount >= 0 ? ROOT_DISK : ROOT_STATE, e) < 0 ||
 	    open_files(s, e) < 0)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@ enum {
 	BACKLOG = 1024,
 	LINK_PATIENCE_MS = 5000, /* for the last tenant's link to go */
 	LINK_RETRY_MS = 10,
+	PARK_PATIENCE_MS = 10000,
 };
 
 struct making {
@@ -144,10 +146,34 @@ clone_init(int *pidfd)
 	return (pid_t)syscall(SYS_clone3, &a, sizeof(a));
 }
 
+/* It says so, or why not. */
+static int
+wait_parked(int ctl, struct err *e)
+{
+	struct pollfd p = { .fd = ctl, .events = POLLIN };
+	int fds[SEQPKT_FDS_MAX];
+	struct err told;
+	size_t nfds;
+	ssize_t n;
+
+	if (poll(&p, 1, PARK_PATIENCE_MS) != 1)
+		return err_set(e, ERR_SYS, "init does not get ready");
+	n = seqpkt_recv(ctl, &told, sizeof(told), fds, &nfds, e);
+	if (n < 0)
+		return -1;
+	if (n != sizeof(told))
+		return err_set(e, ERR_SYS, "init ended early");
+	if (told.kind == ERR_NONE)
+		return 0;
+	*e = told;
+	return err_wrap(e, "init");
+}
+
 static int
 make_init(const struct making *m, struct sub_unit *u, struct err *e)
 {
 	const uint32_t base = sub_id_base(m->s, m->ref.slot);
+	struct init_fds fds;
 	int ctl[2], go[2];
 	int rc;
 
@@ -159,10 +185,11 @@ make_init(const struct making *m, struct sub_unit *u, struct err *e)
 		return err_sys(e, "pipe");
 	}
 	u->pid = clone_init(&u->proc);
-	if (u->pid == 0)
-		init_main(m->s,
-		    &(struct init_fds){
-			.ctl = ctl[1], .go = go[0], .listen = m->listen });
+	if (u->pid == 0) {
+		fds = (struct init_fds){ ctl[1], go[0], m->listen, { { 0 } } };
+		sub_cpus(m->s, m->ref.slot, 1, &fds.cpus);
+		init_main(m->s, &fds);
+	}
 	rc = u->pid < 0 ? err_sys(e, "clone") : 0;
 	if (rc == 0)
 		rc = write_map(u->pid, "uid_map", base, e);
@@ -170,6 +197,10 @@ make_init(const struct making *m, struct sub_unit *u, struct err *e)
 		rc = write_map(u->pid, "gid_map", base, e);
 	if (rc == 0 && write(go[1], "g", 1) != 1)
 		rc = err_sys(e, "release init");
+	if (rc == 0) {
+		drop_fd(&ctl[1]);
+		rc = wait_parked(ctl[0], e);
+	}
 	own_close(&ctl[1]);
 	own_close(&go[0]);
 	own_close(&go[1]);

@@ -63,7 +63,7 @@ set_up(struct substrate *s, const char *envd_path, struct err *e)
 	parent_name(s->cf.state_dir, parent);
 	if (host_facts(s, e) < 0 ||
 	    cg_open(&s->cg, parent, s->cf.host_memory_mb, e) < 0 ||
-	    filter_build(&s->filter, e) < 0)
+	    filter_build(s->filters, e) < 0)
 		return -1;
 	if (disk_open(&s->disk, &s->cf, e) < 0)
 		return err_wrap(e, "disk");
@@ -104,7 +104,7 @@ sub_close(struct substrate *s)
 	sub_settle(s);
 	disk_close(&s->disk);
 	cg_close(&s->cg);
-	filter_free(&s->filter);
+	filter_free(s->filters);
 	drop_fd(&s->host_ns);
 	drop_fd(&s->envd);
 	drop_fd(&s->null);
@@ -182,26 +182,25 @@ ready_files(struct substrate *s, const struct spawn_create *c, struct err *e)
 	return -1;
 }
 
-/* As many as it may use, beginning at another one for each slot. */
-static void
-choose_cpus(
-    const struct substrate *s, const struct spawn_create *c, cpu_set_t *out)
+void
+sub_cpus(const struct substrate *s, uint32_t slot, uint32_t n, cpu_set_t *out)
 {
-	int left = (int)c->cpu_count, skip;
+	uint32_t skip = slot % (uint32_t)s->ncpus;
 
-	if (left >= s->ncpus) {
+	if (n >= (uint32_t)s->ncpus) {
 		*out = s->cpus;
 		return;
 	}
 	CPU_ZERO(out);
-	skip = (int)(c->ref.slot % (unsigned)s->ncpus);
-	for (int i = 0; left > 0; i = (i + 1) % CPU_SETSIZE) {
+	for (int i = 0; n > 0; i = (i + 1) % CPU_SETSIZE) {
 		if (!CPU_ISSET(i, &s->cpus))
 			continue;
-		if (skip-- > 0)
+		if (skip > 0) {
+			skip--;
 			continue;
+		}
 		CPU_SET(i, out);
-		left--;
+		n--;
 	}
 }
 
@@ -215,11 +214,10 @@ sub_begin(struct substrate *s, struct sub_unit *u, const struct spawn_create *c,
 	autoclose int root = -1;
 	struct err ignored;
 
-	if (sub_uuid(go.boot_id, e) < 0 ||
-	    cg_limit(&s->cg, u->ref, &limits, e) < 0 ||
+	if (cg_limit(&s->cg, u->ref, &limits, e) < 0 ||
 	    ready_files(s, c, e) < 0)
 		return -1;
-	choose_cpus(s, c, &go.cpus);
+	sub_cpus(s, u->ref.slot, c->cpu_count, &go.cpus);
 	root = layers_mount(s, u, c, e);
 	if (root >= 0 && seqpkt_send(u->ctl, &go, sizeof(go), &root, 1, e) == 0)
 		return 0;

@@ -29,16 +29,20 @@ enum {
 #define ROOT_DISK  "/disk"  /* the disk image, if there is one */
 #define ROOT_DEV   "/dev"   /* the device nodes of every sandbox */
 #define ROOT_EVE   "/eve"   /* a parked init hangs its mounts here */
+#define ROOT_IDS   "/ids"   /* boot ids, in files without a name */
 #define ROOT_NEW   "/new"   /* and then has its root here */
 #define ROOT_LOWER "/lower" /* layers, for as long as a mount takes */
 #define ROOT_UPPER "/upper"
 #define ROOT_ENVD  "/envd" /* a copy that nobody can read */
 
+/* A parked init still has mounts to make: two filters, one after the other. */
+enum { FILTER_PARKED, FILTER_STARTED, FILTER_N };
+
 struct substrate {
 	struct conf cf;
 	struct cgroups cg;
 	struct disk disk;
-	struct sock_fprog filter;
+	struct sock_fprog filters[FILTER_N];
 	int host_ns;
 	int envd; /* O_PATH */
 	int null;
@@ -55,7 +59,6 @@ struct substrate {
 /* What a parked init is told; the root's mount rides on it. */
 struct init_go {
 	struct spawn_create create;
-	char boot_id[SUB_UUID]; /* the sandbox's own */
 	cpu_set_t cpus;
 };
 
@@ -81,8 +84,8 @@ int root_enter(struct substrate *s, const char *envd_path, struct err *e);
 pid_t helper_fork(int *keep, size_t n, struct err *e);
 
 /* filter.c: the system calls of a sandbox, as the kernel takes them. */
-int filter_build(struct sock_fprog *out, struct err *e);
-void filter_free(struct sock_fprog *f);
+int filter_build(struct sock_fprog out[FILTER_N], struct err *e);
+void filter_free(struct sock_fprog f[FILTER_N]);
 int filter_install(const struct sock_fprog *f, struct err *e);
 
 /* layers.c: the root of a sandbox, mounted nowhere yet. */
@@ -91,12 +94,17 @@ int layers_mount(struct substrate *s, const struct sub_unit *u,
 /* What the overlay of an earlier boot left in the way. */
 int layers_forget(const struct disk *d, const char *id, struct err *e);
 
-/* What a parked init begins with; everything else is closed. */
+/* What a parked init begins with; all other descriptors are closed. */
 struct init_fds {
 	int ctl;    /* to privd */
 	int go;	    /* readable when its ids are mapped */
 	int listen; /* the socket that envd answers on */
+	cpu_set_t cpus;
 };
+
+/* n processors of ours, beginning at another one for each slot. */
+void sub_cpus(
+    const struct substrate *s, uint32_t slot, uint32_t n, cpu_set_t *out);
 
 /* init.c: never returns. */
 _Noreturn void init_main(const struct substrate *s, const struct init_fds *fds);
