@@ -440,6 +440,7 @@ uploads(void)
 	char *block = malloc(65536);
 	int fd;
 
+	memset(block, 'b', 65536);
 	fd =
 	    ask("isb", count, "PUT / HTTP/1.1", "Content-Length: 20971520\r\n");
 	for (int i = 0; i < 320; i++)
