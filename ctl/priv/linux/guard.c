@@ -3,7 +3,9 @@
  *
  * The kernel tells of every change, and whose socket it came from; ours are
  * filtered out before they are queued.  In case a message was lost, the
- * kernel's count of transactions is compared with our own every few seconds.
+ * kernel's count of transactions is compared with what we know of, every few
+ * seconds.  The telling costs a quarter of a large update, even if nobody keeps
+ * it: we do not listen while we send one, and compare counts afterwards.
  */
 #include "rules_linux.h"
 
@@ -91,44 +93,42 @@ lost(struct rules_kernel *k, const char *why)
 		    k->events.loop, &k->rebuild, REBUILD_MS - since);
 }
 
+/* Counts transactions of others; true if one touched our table. */
 static bool
-has_foreign_change(const char *buf, size_t len, uint32_t own)
+has_foreign_change(struct rules_kernel *k, const char *buf, size_t len)
 {
 	const struct nlmsghdr *h = (const void *)buf;
+	const uint16_t newgen = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN;
 	int left = (int)len;
+	bool found = false;
 
-	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
-		if (h->nlmsg_pid != own && is_ours(h))
-			return true;
-	return false;
+	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		if (h->nlmsg_pid == k->nl.portid)
+			continue;
+		if (h->nlmsg_type == newgen)
+			k->others++;
+		found = found || is_ours(h);
+	}
+	return found;
 }
 
-static void look(struct rules_kernel *k, bool closely);
-
-static void
-on_events(struct loop_io *w, unsigned events)
+/* All that is there: one flush is many messages, and one rebuild. */
+static bool
+read_events(struct rules_kernel *k, bool *missed)
 {
-	struct rules_kernel *k = container_of(w, struct rules_kernel, events);
 	static char buf[64 * 1024];
-	bool foreign = false, missed = false;
+	bool foreign = false;
 
-	(void)events;
-	/* All that is there: one flush is many messages, and one rebuild. */
 	for (;;) {
-		ssize_t n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT);
+		ssize_t n = recv(k->events.fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 		if (n > 0)
-			foreign = foreign || has_foreign_change(
-						 buf, (size_t)n, k->nl.portid);
+			foreign |= has_foreign_change(k, buf, (size_t)n);
 		else if (n < 0 && errno == ENOBUFS)
-			missed = true;
+			*missed = true;
 		else if (!(n < 0 && errno == EINTR))
-			break;
+			return foreign;
 	}
-	if (foreign)
-		lost(k, "somebody else changed the table");
-	else if (missed)
-		look(k, true);
 }
 
 static int compare_all(struct rules_kernel *k, struct err *e);
@@ -136,7 +136,7 @@ static int compare_all(struct rules_kernel *k, struct err *e);
 static void
 look(struct rules_kernel *k, bool closely)
 {
-	uint32_t genid;
+	uint32_t genid, known;
 	uint64_t table;
 	struct err e;
 	int rc;
@@ -148,25 +148,34 @@ look(struct rules_kernel *k, bool closely)
 		log_error("rules.look err=\"%s\"", e.msg);
 		return;
 	}
-	if (!closely && table == k->table &&
-	    genid - k->genid == (uint32_t)(k->nl.ncommits - k->commits)) {
-		k->genid = genid;
-		k->commits = k->nl.ncommits;
-		return;
-	}
+	known = k->genid + (uint32_t)(k->nl.ncommits - k->commits) + k->others;
 	k->genid = genid;
 	k->commits = k->nl.ncommits;
+	k->others = 0;
 	if (table != k->table) {
 		lost(k, table == 0 ? "the table is gone" : "another table");
 		return;
 	}
-	if (!closely)
-		return; /* other tables; ours would have been reported */
+	if (!closely && genid == known)
+		return;
 	rc = compare_all(k, &e);
 	if (rc > 0)
 		lost(k, e.msg);
 	else if (rc < 0)
 		log_error("rules.look err=\"%s\"", e.msg);
+}
+
+static void
+on_events(struct loop_io *w, unsigned events)
+{
+	struct rules_kernel *k = container_of(w, struct rules_kernel, events);
+	bool missed = false;
+
+	(void)events;
+	if (read_events(k, &missed))
+		lost(k, "somebody else changed the table");
+	else if (missed)
+		look(k, true);
 }
 
 static void
@@ -208,8 +217,12 @@ static void
 on_look(struct loop_timer *w)
 {
 	struct rules_kernel *k = container_of(w, struct rules_kernel, look);
+	bool missed = false;
 
-	look(k, false);
+	if (read_events(k, &missed))
+		lost(k, "somebody else changed the table");
+	else
+		look(k, missed);
 	loop_timer_start(w->loop, w, LOOK_MS);
 }
 
@@ -231,22 +244,48 @@ ignore_own(int fd, uint32_t portid, struct err *e)
 	return 0;
 }
 
+static int
+listening(struct rules_kernel *k, bool on, struct err *e)
+{
+	const int group = NFNLGRP_NFTABLES;
+
+	if (setsockopt(k->events.fd, SOL_NETLINK,
+		on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group,
+		sizeof(group)) < 0)
+		return err_sys(e, "nftables events");
+	return 0;
+}
+
+void
+guard_rest(struct rules_kernel *k, bool rest)
+{
+	struct err e;
+
+	if (k->events.events == 0)
+		return; /* not started */
+	if (listening(k, !rest, &e) < 0)
+		log_error("rules.guard err=\"%s\"", e.msg);
+	/* What we did not hear: soon, but not before the answer is out. */
+	if (!rest)
+		loop_timer_start(k->events.loop, &k->look, 1);
+}
+
 int
 guard_start(struct rules *r, struct loop *l, struct err *e)
 {
 	struct rules_kernel *k = r->k;
 	struct sockaddr_nl me = { .nl_family = AF_NETLINK };
-	int group = NFNLGRP_NFTABLES, room = 4 * 1024 * 1024;
+	int room = 4 * 1024 * 1024;
 
 	if (rules_socket(&k->events.fd, e) < 0 ||
 	    ignore_own(k->events.fd, k->nl.portid, e) < 0)
 		return -1;
 	if (bind(k->events.fd, (struct sockaddr *)&me, sizeof(me)) < 0 ||
 	    setsockopt(k->events.fd, SOL_SOCKET, SO_RCVBUFFORCE, &room,
-		sizeof(room)) < 0 ||
-	    setsockopt(k->events.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
-		&group, sizeof(group)) < 0)
+		sizeof(room)) < 0)
 		return err_sys(e, "nftables events");
+	if (listening(k, true, e) < 0)
+		return -1;
 	k->events.on_ready = on_events;
 	loop_io_set(l, &k->events, LOOP_READ);
 	k->look.on_time = on_look;

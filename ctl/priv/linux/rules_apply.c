@@ -11,6 +11,9 @@
 #include "io/log.h"
 #include "nft/read.h"
 
+/* From so many ranges on, the kernel's reports to us cost more than a look. */
+enum { LARGE = 24 };
+
 struct change {
 	struct np_ok del4, add4, del6, add6;
 };
@@ -98,6 +101,8 @@ send_sets(struct rules *r, const struct rules_want *w, const struct change *c,
 	struct rules_kernel *k = r->k;
 	struct rules_slot *s = &r->slots[w->slot];
 	uint32_t was = s->birth;
+	size_t n = c->del4.n + c->add4.n + c->del6.n + c->add6.n;
+	int rc;
 
 	nft_batch_begin(&k->b);
 	if (w->birth && !s->fresh) {
@@ -105,7 +110,12 @@ send_sets(struct rules *r, const struct rules_want *w, const struct change *c,
 		nft_put_birth(&k->b, &k->c, rules_slot(r, w->slot));
 	}
 	put_change(r, w->slot, c);
-	if (nft_send(&k->nl, &k->b, e) < 0) {
+	if (n > LARGE)
+		guard_rest(k, true);
+	rc = nft_send(&k->nl, &k->b, e);
+	if (n > LARGE)
+		guard_rest(k, false);
+	if (rc < 0) {
 		s->birth = was;
 		return err_wrap(e, "sets");
 	}

@@ -20,6 +20,7 @@ struct rules_kernel {
 	uint64_t table;	  /* handle of our table */
 	uint32_t genid;	  /* of the last look */
 	uint64_t commits; /* nl.ncommits at the last look */
+	uint32_t others;  /* transactions of others heard of since */
 	struct mono last_rebuild;
 };
 
@@ -34,6 +35,8 @@ int rules_restore(struct rules *r, struct err *e);
 /* guard.c */
 int guard_start(struct rules *r, struct loop *l, struct err *e);
 void guard_stop(struct rules_kernel *k);
+/* Around a large change of our own: do not listen, then listen again. */
+void guard_rest(struct rules_kernel *k, bool rest);
 
 /*
  * iprule.c: the second barrier.  A packet from a slot that our table has not
