@@ -249,6 +249,9 @@ main(int argc, char **argv)
 		return 2;
 	log_open("envd", o.level);
 	(void)umask(022);
+	/* What is ignored stays so in our children: nothing is. */
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (set_up(&d, &o, &e) < 0) {
 		log_error("envd.start error=\"%s\"", e.msg);

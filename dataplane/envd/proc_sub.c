@@ -103,6 +103,8 @@ sub_new(struct proc *p, struct rpc *c)
 	loop_timer_start(c->d->loop, &s->keepalive, c->keepalive_ms);
 	if (c->has_timeout)
 		loop_timer_start(c->d->loop, &s->deadline, c->timeout_ms);
+	/* The others may have stopped it. */
+	proc_read_more(p);
 	return s;
 }
 
