@@ -47,7 +47,7 @@ pass() { net_passed=$((net_passed + 1)); }
 
 fail() {
 	net_failed=$((net_failed + 1))
-	echo "# $(basename "$0"):${BASH_LINENO[1]}: $*"
+	echo "# $(basename "$0"):${BASH_LINENO[1]}: $*" | cut -c1-400
 }
 
 # is WANT COMMAND...: what it prints is WANT.
@@ -237,7 +237,7 @@ must() {
 	case $got in
 	ok*) ;;
 	*)
-		echo "# privd $*: $got"
+		echo "# privd $*: $got" | cut -c1-200
 		sed 's/^/# /' "$privd_log" | tail -n 5
 		echo "$net_passed passed, $((net_failed + 1)) failed"
 		exit 1

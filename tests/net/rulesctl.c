@@ -120,7 +120,7 @@ int
 main(int argc, char **argv)
 {
 	const char *conf = argc > 2 ? argv[2] : NULL, *w;
-	char line[65536];
+	static char line[1 << 20];
 
 	if (argc < 2)
 		return 2;

@@ -244,6 +244,20 @@ ignore_own(int fd, uint32_t portid, struct err *e)
 	return 0;
 }
 
+void
+guard_repair(struct rules_kernel *k)
+{
+	uint64_t table;
+	struct err e;
+
+	if (k->events.events == 0 || nft_read_table(&k->nl, &table, &e) < 0 ||
+	    table == k->table)
+		return;
+	loop_timer_stop(&k->rebuild);
+	k->last_rebuild = (struct mono){ 0 };
+	lost(k, table == 0 ? "the table is gone" : "another table");
+}
+
 static int
 listening(struct rules_kernel *k, bool on, struct err *e)
 {

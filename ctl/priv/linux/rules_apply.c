@@ -194,6 +194,7 @@ rules_kernel_apply(
 	    (e->sys_errno == ENOENT || e->sys_errno == EEXIST ||
 		e->sys_errno == ENOBUFS)) {
 		log_warn("rules.surprise slot=%u err=\"%s\"", w->slot, e->msg);
+		guard_repair(r->k);
 		s->known = false;
 		rc = apply(r, w, revoked, e);
 	}

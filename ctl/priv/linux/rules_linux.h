@@ -35,6 +35,8 @@ int rules_restore(struct rules *r, struct err *e);
 /* guard.c */
 int guard_start(struct rules *r, struct loop *l, struct err *e);
 void guard_stop(struct rules_kernel *k);
+/* Somebody was surprised: if the table is gone, it is made anew at once. */
+void guard_repair(struct rules_kernel *k);
 /* Around a large change of our own: do not listen, then listen again. */
 void guard_rest(struct rules_kernel *k, bool rest);
 
