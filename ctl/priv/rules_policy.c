@@ -32,15 +32,17 @@ take_entry(const struct rules_entry *x, struct np_entry *out, struct err *e)
 {
 	enum np_family f = x->family == 4 ? NP_V4 : NP_V6;
 	struct np_prefix p = { .family = f, .len = x->len };
-	struct np_range r;
+	np_u128 host;
 
 	if ((x->family != 4 && x->family != 6) ||
 	    x->len > (f == NP_V4 ? 32 : 128))
 		return err_set(e, ERR_BUG, "entry %u: /%u of family %u",
 		    x->item, x->len, x->family);
 	p.addr = np_addr_from_bytes(f, x->addr).n;
-	r = np_prefix_range(&p);
-	if (r.lo != p.addr || r.hi < r.lo)
+	host = x->len == 0
+		   ? np_last(f)
+		   : ((np_u128)1 << ((f == NP_V4 ? 32 : 128) - x->len)) - 1;
+	if ((p.addr & host) != 0)
 		return err_set(e, ERR_BUG, "entry %u: host bits", x->item);
 	out->prefix = p;
 	out->item = x->item;
