@@ -205,9 +205,31 @@ environment(void)
 	CHECK(strcmp(c.api_keys_file, "/etc/keys") == 0);
 }
 
+/* The manual page has the table that the program prints. */
+static void
+manual(void)
+{
+	FILE *page = fopen("docs/man/coppiced.conf.5", "re"), *f;
+	char *rows, *text = calloc(1, 65536);
+	size_t n;
+
+	f = open_memstream(&rows, &n);
+	conf_print_man(f);
+	(void)fclose(f);
+	CHECK(page != NULL);
+	if (page != NULL) {
+		CHECK(fread(text, 1, 65535, page) > n);
+		CHECK(strstr(text, rows) != NULL);
+		(void)fclose(page);
+	}
+	free(rows);
+	free(text);
+}
+
 int
 main(void)
 {
+	manual();
 	defaults();
 	values();
 	errors();
