@@ -106,7 +106,8 @@ lives_and_ends(struct cgroups *cg)
 
 	CHECK(cg_make(cg, one, &e) == 0);
 	CHECK(cg_make(cg, one, &e) == 0); /* there already */
-	CHECK(cg_limit(cg, one, &l, &e) == 0);
+	CHECK(cg_limit(cg, one, &l, NULL, &e) == 0);
+	CHECK(cg_limit(cg, one, &l, &l, &e) == 0);
 	CHECK(cg_each(cg, see_group, &n, &e) == 0 && n == 1);
 	pid = child(cg);
 	CHECK(pid > 0 && await_member(cg) == pid);

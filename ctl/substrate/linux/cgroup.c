@@ -276,24 +276,32 @@ limit_cpu(
 	return put(cg, CG_CPU, r, "cpu.cfs_quota_us", text, e);
 }
 
-int
-cg_limit(const struct cgroups *cg, struct spawn_ref r,
-    const struct cg_limits *l, struct err *e)
+static int
+limit_number(const struct cgroups *cg, enum cg_ctl c, struct spawn_ref r,
+    uint64_t n, struct err *e)
 {
 	char text[32];
 
-	if (cg->of[CG_MEMORY] >= 0) {
-		(void)snprintf(text, sizeof(text), "%uM", l->memory_mb);
-		if (put(cg, CG_MEMORY, r, f_memory[is_v2(cg, CG_MEMORY)], text,
-			e) < 0)
-			return -1;
-	}
-	if (cg->of[CG_PIDS] >= 0) {
-		(void)snprintf(text, sizeof(text), "%u", l->pids_max);
-		if (put(cg, CG_PIDS, r, "pids.max", text, e) < 0)
-			return -1;
-	}
-	return cg->of[CG_CPU] < 0 ? 0 : limit_cpu(cg, r, l->cpu_count, e);
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	return put(cg, c, r,
+	    c == CG_MEMORY ? f_memory[is_v2(cg, c)] : "pids.max", text, e);
+}
+
+int
+cg_limit(const struct cgroups *cg, struct spawn_ref r,
+    const struct cg_limits *l, const struct cg_limits *was, struct err *e)
+{
+	const bool all = was == NULL;
+
+	if (cg->of[CG_MEMORY] >= 0 && (all || l->memory_mb != was->memory_mb) &&
+	    limit_number(cg, CG_MEMORY, r, (uint64_t)l->memory_mb << 20, e) < 0)
+		return -1;
+	if (cg->of[CG_PIDS] >= 0 && (all || l->pids_max != was->pids_max) &&
+	    limit_number(cg, CG_PIDS, r, l->pids_max, e) < 0)
+		return -1;
+	if (cg->of[CG_CPU] >= 0 && (all || l->cpu_count != was->cpu_count))
+		return limit_cpu(cg, r, l->cpu_count, e);
+	return 0;
 }
 
 int

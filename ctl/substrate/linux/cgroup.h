@@ -42,8 +42,9 @@ void cg_close(struct cgroups *cg);
 int cg_make(const struct cgroups *cg, struct spawn_ref r, struct err *e);
 /* The calling process joins; its children begin there. */
 int cg_join(const struct cgroups *cg, struct spawn_ref r, struct err *e);
+/* Writes those that differ from `was`; NULL writes all. */
 int cg_limit(const struct cgroups *cg, struct spawn_ref r,
-    const struct cg_limits *l, struct err *e);
+    const struct cg_limits *l, const struct cg_limits *was, struct err *e);
 /* 0 when the group is gone everywhere, 1 while processes are left in it. */
 int cg_remove(const struct cgroups *cg, struct spawn_ref r, struct err *e);
 

@@ -50,7 +50,11 @@ remove_group(const struct substrate *s, struct spawn_ref r, struct err *e)
 static int
 clear_one(const struct substrate *s, const struct sub_scrap *c, struct err *e)
 {
-	if (c->ref.slot != 0 && remove_group(s, c->ref, e) < 0)
+	char spare[SPAWN_ID_MAX];
+
+	if (c->ref.slot != 0 &&
+	    (remove_group(s, c->ref, e) < 0 ||
+		disk_remove(&s->disk, sub_spare_name(spare, c->ref), e) < 0))
 		return -1;
 	return c->id[0] == '\0' ? 0 : disk_remove(&s->disk, c->id, e);
 }
@@ -62,7 +66,7 @@ clear_all(const struct substrate *s, const struct sub_scrap *scraps, size_t n)
 	struct err e;
 
 	for (size_t i = 0; i < n; i++) {
-		files |= scraps[i].id[0] != '\0';
+		files |= scraps[i].id[0] != '\0' || scraps[i].ref.slot != 0;
 		if (clear_one(s, &scraps[i], &e) == 0)
 			continue;
 		log_warn("sandbox.clean slot=%u sbx=%s err=\"%s\"",

@@ -46,6 +46,12 @@ no_such(const char *id, struct err *e)
 	return err_set(e, ERR_NOTFOUND, "files of %s: there are none", id);
 }
 
+static int
+taken(const char *id, struct err *e)
+{
+	return err_set(e, ERR_CONFLICT, "files of %s exist already", id);
+}
+
 int
 disk_dir(const struct disk *d, const char *id, struct err *e)
 {
@@ -68,8 +74,7 @@ subvol_create(int dir, const char *id, struct err *e)
 	if (ioctl(dir, BTRFS_IOC_SUBVOL_CREATE_V2, &a) == 0)
 		return 0;
 	if (errno == EEXIST)
-		return err_set(
-		    e, ERR_CONFLICT, "files of %s exist already", id);
+		return taken(id, e);
 	return err_sys(e, "make subvolume %s", id);
 }
 
@@ -257,6 +262,43 @@ disk_make(const struct disk *d, const struct disk_meta *m, struct err *e)
 	if (disk_room(d, e) < 0 || subvol_create(d->dir, m->id, e) < 0)
 		return -1;
 	if (fill(d, m, false, e) == 0)
+		return 0;
+	(void)subvol_delete(d->dir, m->id, &ignored);
+	return err_wrap(e, "files of %s", m->id);
+}
+
+int
+disk_prepare(const struct disk *d, const char *name, struct err *e)
+{
+	int dir, rc;
+	struct err ignored;
+
+	if (disk_room(d, e) < 0 || subvol_create(d->dir, name, e) < 0)
+		return -1;
+	dir = disk_dir(d, name, e);
+	rc = dir < 0 ? -1 : skeleton(dir, e);
+	own_close(&dir);
+	if (rc < 0)
+		(void)subvol_delete(d->dir, name, &ignored);
+	return rc;
+}
+
+int
+disk_take(const struct disk *d, const char *name, const struct disk_meta *m,
+    struct err *e)
+{
+	struct err ignored;
+
+	if (disk_room(d, e) < 0)
+		return -1;
+	if (renameat2(d->dir, name, d->dir, m->id, RENAME_NOREPLACE) < 0) {
+		if (errno == ENOENT)
+			return no_such(name, e);
+		if (errno == EEXIST)
+			return taken(m->id, e);
+		return err_sys(e, "files of %s: %s", m->id, name);
+	}
+	if (fill(d, m, true, e) == 0)
 		return 0;
 	(void)subvol_delete(d->dir, m->id, &ignored);
 	return err_wrap(e, "files of %s", m->id);

@@ -45,6 +45,11 @@ void disk_close(struct disk *d);
 
 /* An empty, limited subvolume; what fails leaves nothing. */
 int disk_make(const struct disk *d, const struct disk_meta *m, struct err *e);
+/* The same in two steps: one ahead of need, without an owner ... */
+int disk_prepare(const struct disk *d, const char *name, struct err *e);
+/* ... who takes it under his id; ERR_NOTFOUND if it was not prepared. */
+int disk_take(const struct disk *d, const char *name, const struct disk_meta *m,
+    struct err *e);
 /* Bytes used; what was freed shows at the file system's next commit. */
 int disk_usage(const struct disk *d, const char *id, uint64_t *used,
     uint64_t *total, struct err *e);

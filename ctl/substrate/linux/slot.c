@@ -208,13 +208,38 @@ make_init(const struct making *m, struct sub_unit *u, struct err *e)
 	return rc;
 }
 
+/* Before the limits of the group hold: the files are not the tenant's yet. */
+static int
+make_files(const struct making *m, struct err *e)
+{
+	const struct substrate *s = m->s;
+	char name[SPAWN_ID_MAX];
+	struct err ignored;
+
+	(void)sub_spare_name(name, m->ref);
+	(void)disk_remove(&s->disk, name, &ignored);
+	if (disk_prepare(&s->disk, name, e) < 0)
+		return -1;
+	return identity_prepare(s, name, e);
+}
+
+static int
+make_group(const struct making *m, struct err *e)
+{
+	const struct cgroups *cg = &m->s->cg;
+	struct cg_limits usual;
+
+	sub_usual_limits(m->s, &usual);
+	if (cg_make(cg, m->ref, e) < 0 ||
+	    cg_limit(cg, m->ref, &usual, NULL, e) < 0)
+		return -1;
+	return cg_join(cg, m->ref, e);
+}
+
 static int
 build(struct making *m, struct sub_unit *u, struct err *e)
 {
-	const struct cgroups *cg = &m->s->cg;
-
-	if (cg_make(cg, m->ref, e) < 0 || cg_join(cg, m->ref, e) < 0 ||
-	    make_net(m, e) < 0)
+	if (make_files(m, e) < 0 || make_group(m, e) < 0 || make_net(m, e) < 0)
 		return -1;
 	u->net = m->net;
 	return make_init(m, u, e);
@@ -243,7 +268,7 @@ int
 sub_make(struct substrate *s, struct spawn_ref ref, int *answer, pid_t *pid,
     struct err *e)
 {
-	int pair[2], keep[CG_TREES_MAX + 4];
+	int pair[2], keep[CG_TREES_MAX + 5];
 
 	if (seqpkt_pair(pair, e) < 0)
 		return -1;
@@ -252,6 +277,7 @@ sub_make(struct substrate *s, struct spawn_ref ref, int *answer, pid_t *pid,
 	keep[CG_TREES_MAX + 1] = s->envd;
 	keep[CG_TREES_MAX + 2] = s->null;
 	keep[CG_TREES_MAX + 3] = pair[1];
+	keep[CG_TREES_MAX + 4] = s->disk.dir;
 	*pid = helper_fork(keep, countof(keep), e);
 	if (*pid == 0)
 		helper(s, ref, pair[1]);

@@ -159,27 +159,49 @@ sub_limits_text(const struct substrate *s)
 
 /* --- start ---------------------------------------------------------------- */
 
+const char *
+sub_spare_name(char to[SPAWN_ID_MAX], struct spawn_ref r)
+{
+	(void)snprintf(to, SPAWN_ID_MAX, "spare%ux%u", r.slot, r.incarnation);
+	return to;
+}
+
+void
+sub_usual_limits(const struct substrate *s, struct cg_limits *out)
+{
+	*out = (struct cg_limits){ s->cf.default_memory_mb,
+		s->cf.default_cpu_count, s->cf.pids_max };
+}
+
+/* The slot's own spare files, under the name of their owner from now on. */
+static int
+fresh_files(struct substrate *s, const struct disk_meta *m, struct err *e)
+{
+	char spare[SPAWN_ID_MAX];
+	struct err ignored;
+
+	if (disk_take(&s->disk, sub_spare_name(spare, m->ref), m, e) < 0)
+		return -1;
+	if (identity_write(s, m->id, e) == 0)
+		return 0;
+	(void)disk_remove(&s->disk, m->id, &ignored);
+	return -1;
+}
+
 static int
 ready_files(struct substrate *s, const struct spawn_create *c, struct err *e)
 {
 	struct disk_meta m = { .ref = c->ref,
 		.limit = (uint64_t)c->disk_mb << 20 };
-	struct err ignored;
 
 	memcpy(m.id, c->id, sizeof(m.id));
 	memcpy(m.template_id, c->template_id, sizeof(m.template_id));
 	memcpy(m.boot_id, s->boot_id, sizeof(m.boot_id));
-	if (c->keep_disk) {
-		if (layers_forget(&s->disk, c->id, e) < 0)
-			return -1;
-		return disk_meta_write(&s->disk, &m, e);
-	}
-	if (disk_make(&s->disk, &m, e) < 0)
+	if (!c->keep_disk)
+		return fresh_files(s, &m, e);
+	if (layers_forget(&s->disk, c->id, e) < 0)
 		return -1;
-	if (identity_write(s, c->id, e) == 0)
-		return 0;
-	(void)disk_remove(&s->disk, c->id, &ignored);
-	return -1;
+	return disk_meta_write(&s->disk, &m, e);
 }
 
 void
@@ -211,10 +233,12 @@ sub_begin(struct substrate *s, struct sub_unit *u, const struct spawn_create *c,
 	const struct cg_limits limits = { c->memory_mb, c->cpu_count,
 		c->pids_max };
 	struct init_go go = { .create = *c };
+	struct cg_limits usual;
 	autoclose int root = -1;
 	struct err ignored;
 
-	if (cg_limit(&s->cg, u->ref, &limits, e) < 0 ||
+	sub_usual_limits(s, &usual);
+	if (cg_limit(&s->cg, u->ref, &limits, &usual, e) < 0 ||
 	    ready_files(s, c, e) < 0)
 		return -1;
 	sub_cpus(s, u->ref.slot, c->cpu_count, &go.cpus);

@@ -109,8 +109,16 @@ void sub_cpus(
 /* init.c: never returns. */
 _Noreturn void init_main(const struct substrate *s, const struct init_fds *fds);
 
-/* identity.c: host name, hosts, resolver and machine id, in a fresh upper. */
+/* identity.c, in a fresh upper: what is the same for all or random ... */
+int identity_prepare(
+    const struct substrate *s, const char *name, struct err *e);
+/* ... and what names the sandbox. */
 int identity_write(const struct substrate *s, const char *id, struct err *e);
+
+/* What a slot begins with, before anybody has asked for it. */
+void sub_usual_limits(const struct substrate *s, struct cg_limits *out);
+/* A slot's files before they have an owner. */
+const char *sub_spare_name(char to[SPAWN_ID_MAX], struct spawn_ref r);
 
 /* caps.c */
 int caps_bound(struct err *e); /* the bounding set of all sandboxes */
