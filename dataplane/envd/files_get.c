@@ -284,6 +284,7 @@ sent_unsized(struct http_req *r, const struct download *x)
 {
 	struct buf b;
 	ssize_t n = 0;
+	bool any;
 	char *to;
 
 	if (x->st.st_size != 0)
@@ -292,10 +293,11 @@ sent_unsized(struct http_req *r, const struct download *x)
 	while ((to = buf_room(&b, PIECE)) != NULL &&
 	       (n = pread(x->fd, to, PIECE, (off_t)b.len)) > 0)
 		buf_added(&b, (size_t)n);
-	if (b.len > 0)
+	any = b.len > 0;
+	if (any)
 		http_reply(r, 200, x->type, b.data, b.len);
 	buf_fini(&b);
-	return http_reply_begun(r);
+	return any;
 }
 
 static void

