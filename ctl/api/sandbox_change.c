@@ -143,13 +143,10 @@ post_pause(struct call *c)
 
 	if (id == NULL)
 		return;
-	if (b.memory == SB_NO && engine_find(c->api->en, id) != NULL) {
-		call_fail(c, 400, "snapshot_filesystem_only_disabled",
-		    "memory: false is not enabled on this server: a pause "
-		    "keeps memory");
-		return;
-	}
-	ask(c, id, (struct sb_call){ .op = OP_PAUSE, .done = on_done });
+	ask(c, id,
+	    (struct sb_call){ .op = OP_PAUSE,
+		.no_memory = b.memory == SB_NO,
+		.done = on_done });
 }
 
 static void
@@ -165,12 +162,7 @@ connect(struct call *c, const char *id, const struct change_body *b,
 		call_error(c, &e, NULL);
 		return;
 	}
-	if (b->memory == SB_NO && engine_find(c->api->en, id) != NULL) {
-		call_fail(c, 400, "sandbox_memory_override_disabled",
-		    "memory: false is not enabled on this server: a sandbox "
-		    "is resumed with its memory");
-		return;
-	}
+	call.no_memory = b->memory == SB_NO;
 	call.done = on_connected;
 	ask(c, id, call);
 }

@@ -91,6 +91,7 @@ from_body(struct sb_record *r, struct create_body *b)
 	r->private_traffic = b->network.public_traffic == SB_NO;
 	memcpy(r->mask_host, b->network.mask_host, sizeof(r->mask_host));
 	r->pause_on_timeout = b->auto_pause == SB_YES;
+	r->pause_files_only = b->auto_pause_memory == SB_NO;
 	r->auto_resume = b->auto_resume == SB_YES;
 	r->timeout_s = (uint64_t)b->timeout_s;
 }
@@ -121,12 +122,6 @@ create(struct call *c, struct create_body *b, bool secure)
 	}
 	if (too_large(c->api, t, &e) < 0) {
 		call_error(c, &e, "sandbox_capacity_unavailable");
-		return;
-	}
-	if (b->auto_pause_memory == SB_NO) {
-		call_fail(c, 400, "snapshot_filesystem_only_disabled",
-		    "autoPauseMemory: false is not enabled on this server: a "
-		    "pause keeps memory");
 		return;
 	}
 	from_template(&create.r, t);
