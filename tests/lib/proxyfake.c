@@ -235,7 +235,7 @@ tell(struct fake *f, enum route_type type, const void *body, size_t n)
 }
 
 void
-fake_route(struct fake *f, enum route_type type)
+fake_table(struct fake *f, enum route_type type)
 {
 	tell(f, type, "", 0);
 }

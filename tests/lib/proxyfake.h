@@ -27,7 +27,7 @@ int fake_stop(struct fake *f);
 unsigned fake_fds(const struct fake *f);
 long fake_rss_kib(const struct fake *f);
 
-void fake_route(struct fake *f, enum route_type type);
+void fake_table(struct fake *f, enum route_type type);
 void fake_set(struct fake *f, const struct route_set *s);
 /* A running sandbox with open traffic. */
 void fake_run(struct fake *f, const char *id, uint32_t incarnation);

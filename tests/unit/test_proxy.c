@@ -601,10 +601,10 @@ restarts(void)
 	fake_handover(&px);
 	/* The old table serves until the new one is whole. */
 	CHECK(has(whole("istale", echo_port, GET, ""), "200 OK"));
-	fake_route(&px, ROUTE_RESET);
+	fake_table(&px, ROUTE_RESET);
 	fake_run(&px, "isb", 1);
 	CHECK(has(whole("istale", echo_port, GET, ""), "200 OK"));
-	fake_route(&px, ROUTE_SYNCED);
+	fake_table(&px, ROUTE_SYNCED);
 	CHECK(has(whole("istale", echo_port, GET, ""), "was not found"));
 	CHECK(has(whole("isb", echo_port, GET, ""), "200 OK"));
 	/* What was connected has not noticed. */
@@ -626,10 +626,10 @@ main(void)
 	echo_port = server_start(echo, NULL);
 	hang_port = server_start(hang, NULL);
 	first_closes_port = server_start(first_closes, NULL);
-	fake_route(&px, ROUTE_RESET);
+	fake_table(&px, ROUTE_RESET);
 	fake_run(&px, "isb", 1);
 	fake_run(&px, "iother", 1);
-	fake_route(&px, ROUTE_SYNCED);
+	fake_table(&px, ROUTE_SYNCED);
 	CHECK(has(whole("isb", echo_port, GET, ""), "200 OK"));
 	CHECK(has(whole("iother", echo_port, GET, ""), "200 OK"));
 	(void)usleep(100000);
