@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 import sys
+import time
 
 ETH_P_ALL = 3
 SO_TIMESTAMPNS = 35
@@ -39,12 +40,9 @@ def main():
     seen = []
     while not select.select([s, sys.stdin], [], [])[0].count(sys.stdin):
         take(s, seen)
-    s.settimeout(0.2)  # what is still queued
-    try:
-        while True:
-            take(s, seen)
-    except TimeoutError:
-        pass
+    end = time.monotonic() + 0.2  # what is still queued
+    while time.monotonic() < end and select.select([s], [], [], 0.05)[0]:
+        take(s, seen)
     for row in seen:
         print(json.dumps(row))
 

@@ -96,9 +96,10 @@ same_machine() { # BEFORE
 in_host() { nsenter -t "$COP_HOST" -n -- "$@"; }
 in_inet() { nsenter -t "$COP_INET" -n -- "$@"; }
 
-# Starts a process in a new network namespace; its number is in $holder.
+# Starts a process in a new network namespace; its number is in $holder.  It
+# ignores what interrupts the test: finish() needs the namespaces to clear up.
 new_namespace() {
-	unshare --net sleep infinity &
+	(trap '' TERM INT HUP; exec unshare --net sleep infinity) &
 	holder=$!
 	while [ "$(readlink "/proc/$holder/ns/net")" = \
 	    "$(readlink /proc/self/ns/net)" ]; do
@@ -134,14 +135,15 @@ namespaces_start() {
 		inet6=
 	fi
 	# shellcheck disable=SC2086
-	coproc INTERNET { in_inet "$lib/internet.py" $inet4 $inet6 $private4; }
+	coproc INTERNET { trap '' TERM INT HUP
+	    exec nsenter -t "$COP_INET" -n -- "$lib/internet.py" $inet4 $inet6 $private4; }
 	inet_pid=$INTERNET_PID
 	read -r -t 20 -u "${INTERNET[0]}" _ ||
 		{ echo "# the internet did not start"; return 1; }
 }
 
 namespaces_stop() {
-	kill "$inet_pid" "$COP_HOST" "$COP_INET" 2>/dev/null
+	kill -KILL "$inet_pid" "$COP_HOST" "$COP_INET" 2>/dev/null
 	wait 2>/dev/null
 }
 
@@ -219,7 +221,11 @@ sandboxes_wipe() {
 finish() {
 	trap - EXIT HUP INT TERM
 	if [ -n "$(daemon_pid)" ]; then
-		for _ in $(seq 50); do sandboxes_wipe && break; done
+		for _ in $(seq 50); do
+			kill -0 "$(daemon_pid)" 2>/dev/null || break
+			! sandboxes_wipe || break
+			sleep 0.1
+		done
 		daemon_stop
 	fi
 	[ -z "${COP_KEEP:-}" ] || cp "$COP_STATE/log" "$COP_KEEP"

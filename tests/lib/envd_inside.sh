@@ -1,5 +1,5 @@
 #!/bin/sh
-# envd_inside.sh ENVD COMMAND... - runs COMMAND beside an envd of its own.
+# tests/lib/envd_inside.sh ENVD COMMAND... - runs COMMAND beside an envd of its own.
 #
 # Both get a network namespace with nothing but a loopback; envd is pid 1 of a
 # pid namespace, on a throw-away overlay over this machine's files, with the

@@ -216,6 +216,9 @@ const tests = {
 	},
 }
 
+// What templates set.
+await fetch('http://127.0.0.1:49983/init', { method: 'POST',
+	headers: { 'X-Coppice-Init': process.env.ENVD_SECRET }, body: '{"defaultUser":"user"}' })
 const s = await Sandbox.create()
 for (const [name, f] of Object.entries(tests)) {
 	if (process.argv.length > 2 && !process.argv.includes(name)) continue
