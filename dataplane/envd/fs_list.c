@@ -168,7 +168,7 @@ really(struct rpc *c, const char *path, char real[PATH_MAX])
 static void
 list(struct rpc *c, struct walk *w, uint64_t depth)
 {
-	struct err e;
+	struct err e = { 0 };
 	struct buf b;
 
 	buf_init(&b, ENVD_LISTING_MAX);

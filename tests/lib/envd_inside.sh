@@ -51,7 +51,8 @@ mid)
 	done
 	rc=0
 	"$@" || rc=$?
-	kill -KILL "$ns" 2>/dev/null || :
+	# envd, not its parent: somebody has to reap it.
+	kill -KILL "$(pgrep -P "$ns")" 2>/dev/null || :
 	wait "$ns" 2>/dev/null || :
 	exit $rc
 	;;
