@@ -323,7 +323,7 @@ upload(struct conn *w, const struct box *b, const char *path, const char *data,
 {
 	char head[1024];
 	int k = snprintf(head, sizeof(head),
-	    "POST /files?path=%s&username=root HTTP/1.1\r\nHost: localhost\r\n"
+	    "POST /files?path=%s&username=user HTTP/1.1\r\nHost: localhost\r\n"
 	    "E2b-Sandbox-Id: %s\r\nE2b-Sandbox-Port: 49983\r\n"
 	    "X-Access-Token: %s\r\nContent-Type: application/octet-stream\r\n"
 	    "Content-Length: %zu\r\n\r\n",
@@ -495,7 +495,7 @@ bulk(struct conn *w, const struct box *b)
 		t0 = now_ms();
 		send_all(w, head,
 		    (size_t)snprintf(head, sizeof(head),
-			"GET /files?path=/tmp/bulk&username=root HTTP/1.1\r\n"
+			"GET /files?path=/tmp/bulk&username=user HTTP/1.1\r\n"
 			"Host: localhost\r\nE2b-Sandbox-Id: %s\r\n"
 			"E2b-Sandbox-Port: 49983\r\nX-Access-Token: %s\r\n\r\n",
 			b->id, b->token));
