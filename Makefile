@@ -33,6 +33,7 @@ ldflags  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 cflags.netpolicy := -Wconversion
 cflags.netpolicy/base := -Wconversion
 cflags.netpolicy/nft := -Wconversion
+cflags.netpolicy/nft/linux := -Wconversion
 cflags.netpolicy/pf := -Wconversion
 
 # A module is a few directories.  What lies in DIR/linux or DIR/freebsd is

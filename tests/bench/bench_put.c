@@ -50,12 +50,19 @@ now_ms(void)
 static void PRINTF(1, 2) run(const char *fmt, ...)
 {
 	char cmd[1024];
+	int status = 0;
 	va_list ap;
+	pid_t pid;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
-	if (system(cmd) != 0)
+	pid = fork();
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", cmd, (char *)NULL);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) < 0 || status != 0)
 		die(cmd);
 }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Ends and beginnings of the rules process: what lives on, what is adopted, what
 # is refused, what it may still do, and that --remove leaves nothing.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 internet
 privd_start

@@ -227,11 +227,11 @@ main(int argc, char **argv)
 	pid_t pid;
 
 	if (argc != 7 || s.at == NULL || sh == MAP_FAILED)
-		return 2;
+		die("usage, or memory");
 	times = (size_t)atoi(argv[6]);
 	f = calloc(times + 1, sizeof(*f));
 	if (f == NULL || times > FLIPS_MAX)
-		return 2;
+		die("memory");
 	rc_start(&c, argv[1], argv[2]);
 	hello = rc_ask(&c, RULES_HELLO, NULL, 0, -1);
 	gen = hello.max_gen + 1;

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Ten thousand entries, the edges of ranges, and hands that meddle meanwhile.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 internet
 privd_start

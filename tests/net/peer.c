@@ -158,8 +158,10 @@ accept_all(uint16_t port, void (*serve)(int fd))
 	setsockopt(ls, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(ls, (void *)&a, sizeof(a)) < 0 || listen(ls, 4096) < 0)
 		die("listen");
-	if (fork() != 0)
+	if (fork() != 0) {
+		close(ls);
 		return;
+	}
 	for (;;) {
 		int fd = accept(ls, NULL, NULL);
 
@@ -170,18 +172,6 @@ accept_all(uint16_t port, void (*serve)(int fd))
 		if (fd >= 0)
 			close(fd);
 	}
-}
-
-/* Answers come from the address that was asked. */
-static ssize_t
-answer(int fd, struct msghdr *m, const void *data, size_t len)
-{
-	struct iovec iov = { (void *)(uintptr_t)data, len };
-
-	m->msg_iov = &iov;
-	m->msg_iovlen = 1;
-	m->msg_flags = 0;
-	return sendmsg(fd, m, MSG_NOSIGNAL);
 }
 
 static void
@@ -195,10 +185,12 @@ datagrams(uint16_t port, bool push)
 	setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
 	if (bind(fd, (void *)&a, sizeof(a)) < 0)
 		die("bind");
-	if (fork() != 0)
+	if (fork() != 0) {
+		close(fd);
 		return;
+	}
 	for (;;) {
-		char data[65536], control[256];
+		static char data[65536], control[256];
 		struct sockaddr_in6 from;
 		struct iovec iov = { data, sizeof(data) };
 		struct msghdr m = { &from, sizeof(from), &iov, 1, control,
@@ -210,12 +202,15 @@ datagrams(uint16_t port, bool push)
 		if (n < 0)
 			continue;
 		if (!push) {
-			(void)answer(fd, &m, data, (size_t)n);
+			/* From the address that was asked: m says which. */
+			iov.iov_len = (size_t)n;
+			(void)sendmsg(fd, &m, MSG_NOSIGNAL);
 			continue;
 		}
+		iov.iov_len = 6;
 		if (fork() == 0)
 			for (;;) {
-				(void)answer(fd, &m, "pushed", 6);
+				(void)sendmsg(fd, &m, MSG_NOSIGNAL);
 				wait_ms(5);
 			}
 	}

@@ -23,6 +23,19 @@
 static struct rc rc;
 static uint32_t highest = RULES_GEN_FIRST - 1;
 
+static char *rest; /* of the line */
+
+static const char *
+next_word(void)
+{
+	const char *w;
+
+	do
+		w = strsep(&rest, " ");
+	while (w != NULL && *w == '\0');
+	return w;
+}
+
 static void
 say(const struct rules_reply *r)
 {
@@ -33,7 +46,7 @@ say(const struct rules_reply *r)
 static uint32_t
 number(void)
 {
-	const char *w = strtok(NULL, " ");
+	const char *w = next_word();
 
 	return w == NULL ? 0 : (uint32_t)strtoul(w, NULL, 0);
 }
@@ -54,7 +67,7 @@ do_apply(void)
 {
 	static struct rc_policy p;
 	uint32_t slot = number();
-	const char *g = strtok(NULL, " "), *w;
+	const char *g = next_word(), *w;
 	struct rules_reply r;
 	bool birth = false;
 	uint32_t gen;
@@ -63,7 +76,7 @@ do_apply(void)
 	p.deny_all = p.no_internet = false;
 	gen = g != NULL && strcmp(g, "+") != 0 ? (uint32_t)strtoul(g, NULL, 0)
 					       : highest + 1;
-	while ((w = strtok(NULL, " ")) != NULL)
+	while ((w = next_word()) != NULL)
 		if (strcmp(w, "birth") == 0)
 			birth = true;
 		else
@@ -95,7 +108,7 @@ do_state(void)
 static void
 do_raw(void)
 {
-	const char *hex = strtok(NULL, " ");
+	const char *hex = next_word();
 	unsigned char msg[256];
 	size_t n = 0;
 	int status = 0;
@@ -128,7 +141,8 @@ main(int argc, char **argv)
 	rc_start(&rc, argv[1], conf);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		line[strcspn(line, "\n")] = '\0';
-		w = strtok(line, " ");
+		rest = line;
+		w = next_word();
 		if (w == NULL)
 			continue;
 		if (strcmp(w, "hello") == 0) {

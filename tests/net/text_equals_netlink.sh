@@ -1,6 +1,7 @@
 #!/bin/bash
 # The table that coppice-privd loads message by message is, listed, the table
 # that `netpolicy compile --nft` prints, loaded by nft and listed.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 [ -x "$bin/netpolicy" ] || { echo "# netpolicy is not built"; exit 1; }
 new_namespace

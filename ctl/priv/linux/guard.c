@@ -24,6 +24,7 @@
 
 #include "base/own.h"
 #include "io/log.h"
+#include "nft/linux/attr.h"
 #include "nft/read.h"
 
 enum { LOOK_MS = 5000, REBUILD_MS = 1000 };
@@ -39,8 +40,7 @@ is_ours(const struct nlmsghdr *h)
 	    g->nfgen_family != NFPROTO_INET)
 		return false;
 	/* The table's name is attribute 1 in every kind of message. */
-	mnl_attr_for_each(a, h, sizeof(*g))
-	{
+	attr_for_each (a, h, sizeof(*g)) {
 		if (mnl_attr_get_type(a) == 1)
 			return mnl_attr_get_payload_len(a) ==
 				   sizeof(NFT_TABLE) &&

@@ -10,6 +10,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include "base/own.h"
+#include "nft/linux/attr.h"
 
 struct search {
 	const struct conf *cf;
@@ -23,8 +24,7 @@ in(const struct nlattr *nest, uint16_t type)
 
 	if (nest == NULL)
 		return NULL;
-	mnl_attr_for_each_nested(a, nest)
-	{
+	attr_for_each_in (a, nest) {
 		if (mnl_attr_get_type(a) == type)
 			return a;
 	}
@@ -53,8 +53,7 @@ on_flow(const struct nlmsghdr *h, void *arg)
 	const struct nlattr *a, *ip = NULL;
 	uint32_t mark = 0;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-	{
+	attr_for_each (a, h, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(a) == CTA_MARK)
 			mark = ntohl(mnl_attr_get_u32(a));
 		if (mnl_attr_get_type(a) == CTA_TUPLE_ORIG)

@@ -8,6 +8,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "attr.h"
+
 /* A dump during which somebody changed something is asked for again. */
 #define DUMP_TRIES 20
 
@@ -130,8 +132,7 @@ nft_is_ours(const struct nlmsghdr *h)
 	if (g->nfgen_family != NFPROTO_INET)
 		return false;
 	/* The table's name is attribute 1 in every kind of message. */
-	mnl_attr_for_each(a, h, sizeof(*g))
-	{
+	attr_for_each (a, h, sizeof(*g)) {
 		if (mnl_attr_get_type(a) == 1)
 			return mnl_attr_get_payload_len(a) ==
 				   sizeof(NFT_TABLE) &&

@@ -15,6 +15,7 @@
 
 #include "base/own.h"
 #include "batch_int.h"
+#include "attr.h"
 #include "dump.h"
 
 static const struct nlattr *
@@ -22,8 +23,7 @@ find(const struct nlmsghdr *h, uint16_t type)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-	{
+	attr_for_each (a, h, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(a) == type)
 			return a;
 	}
@@ -37,8 +37,7 @@ find_in(const struct nlattr *nest, uint16_t type)
 
 	if (nest == NULL)
 		return NULL;
-	mnl_attr_for_each_nested(a, nest)
-	{
+	attr_for_each_in (a, nest) {
 		if (mnl_attr_get_type(a) == type)
 			return a;
 	}
@@ -131,8 +130,7 @@ on_ok(void *arg, const struct nlmsghdr *h, struct err *e)
 
 	if (list == NULL)
 		return 0;
-	mnl_attr_for_each_nested(a, list)
-	{
+	attr_for_each_in (a, list) {
 		const struct nlattr *flags = find_in(a, NFTA_SET_ELEM_FLAGS);
 		const struct nlattr *key =
 		    find_in(find_in(a, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);

@@ -22,6 +22,7 @@
 
 #include "base/own.h"
 #include "batch_int.h"
+#include "attr.h"
 #include "dump.h"
 
 #define EXPECTED_MAX ((size_t)256 * 1024 * 1024)
@@ -83,7 +84,7 @@ by_name(const void *a, const void *b)
 static struct thing *
 find_thing(const struct things *t, const char *name)
 {
-	struct thing key;
+	struct thing key = { .n = 0 };
 
 	(void)snprintf(key.name, sizeof(key.name), "%s", name);
 	return t->n == 0 ? NULL
@@ -235,12 +236,10 @@ value_in(const struct nlattr *elem, uint16_t what, size_t *len)
 {
 	const struct nlattr *a, *b;
 
-	mnl_attr_for_each_nested(a, elem)
-	{
+	attr_for_each_in (a, elem) {
 		if (mnl_attr_get_type(a) != what)
 			continue;
-		mnl_attr_for_each_nested(b, a)
-		{
+		attr_for_each_in (b, a) {
 			*len = mnl_attr_get_payload_len(b);
 			return mnl_attr_get_payload(b);
 		}
@@ -287,12 +286,10 @@ on_elems(void *arg, const struct nlmsghdr *h, struct err *e)
 	struct elems *l = arg;
 	const struct nlattr *a, *x;
 
-	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-	{
+	attr_for_each (a, h, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(a) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(x, a)
-		{
+		attr_for_each_in (x, a) {
 			if (take_elem(l, x, e) < 0)
 				return -1;
 		}
@@ -335,8 +332,7 @@ wanted_elems(const struct nft_batch *b, struct elems *l, struct err *e)
 		if ((h->nlmsg_type & 0xff) != NFT_MSG_NEWSETELEM ||
 		    h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
 			continue;
-		mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
-		{
+		attr_for_each (a, h, sizeof(struct nfgenmsg)) {
 			if (mnl_attr_get_type(a) == NFTA_SET_ELEM_LIST_SET)
 				is_it =
 				    strcmp(mnl_attr_get_str(a), l->set) == 0;

@@ -1,0 +1,28 @@
+/*
+ * attr.h - walking netlink attributes: libmnl's macros, kept const.
+ */
+#ifndef NFT_ATTR_H
+#define NFT_ATTR_H
+
+#include <libmnl/libmnl.h>
+
+static inline int
+attr_left(const void *a, const void *end)
+{
+	return (int)((const char *)end - (const char *)a);
+}
+
+/* Those of a message, behind its header of `offset` bytes. */
+#define attr_for_each(a, h, offset)                                            \
+	for ((a) = mnl_nlmsg_get_payload_offset((h), (offset));                \
+	     mnl_attr_ok((a), attr_left((a), mnl_nlmsg_get_payload_tail(h)));  \
+	     (a) = mnl_attr_next(a))
+
+/* Those inside another. */
+#define attr_for_each_in(a, nest)                                              \
+	for ((a) = mnl_attr_get_payload(nest); mnl_attr_ok((a),                \
+		 attr_left((a), (const char *)mnl_attr_get_payload(nest) +     \
+				    mnl_attr_get_payload_len(nest)));          \
+	     (a) = mnl_attr_next(a))
+
+#endif
