@@ -571,7 +571,9 @@ on_hup(struct loop_signal *w, int signo)
 	log_info("coppiced.reload: the core and egressd start anew");
 	m->conf = fresh;
 	m->reloading = true;
-	end_core(m, SIGTERM);
+	/* It finishes what is under way; the privds end when it has gone. */
+	loop_timer_start(m->loop, &m->core.kill, STOP_AFTER_MS);
+	tell(m, APID, SIGTERM);
 	tell(m, EGRESSD, SIGTERM);
 }
 
