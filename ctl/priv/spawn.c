@@ -168,7 +168,7 @@ on_msg(struct spawn *sp, struct seqpkt *from, const void *msg, size_t len,
     const int *fds, size_t nfds)
 {
 	const char *body = (const char *)msg + sizeof(struct spawn_hdr);
-	struct spawn_hdr h;
+	struct spawn_hdr h = { 0 };
 	struct err e;
 
 	for (size_t i = 0; i < nfds; i++)

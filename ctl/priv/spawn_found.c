@@ -34,7 +34,7 @@ adopt(struct slot *sl, const struct sub_found *f)
 	sl->unit = f->unit;
 	sl->state = SLOT_RUNNING;
 	sl->found = true;
-	sl->frozen = f->frozen;
+	sl->frozen = sl->marked = f->frozen;
 	memcpy(sl->id, f->id, sizeof(sl->id));
 	memcpy(sl->template_id, f->template_id, sizeof(sl->template_id));
 	slot_watch(sl);

@@ -9,16 +9,16 @@
 #include "io/log.h"
 
 static struct helper *
-free_place(const struct spawn *sp)
+free_place(struct spawn *sp)
 {
 	for (size_t i = 0; i < countof(sp->helpers); i++)
 		if (sp->helpers[i].pid == 0)
-			return (struct helper *)(uintptr_t)&sp->helpers[i];
+			return &sp->helpers[i];
 	return NULL;
 }
 
 int
-helper_room(const struct spawn *sp, struct err *e)
+helper_room(struct spawn *sp, struct err *e)
 {
 	if (free_place(sp) == NULL)
 		return err_set(e, ERR_BUSY, "%d helpers are at work already",
@@ -49,6 +49,7 @@ synced(struct spawn *sp, struct spawn_ref ref)
 
 	if (sl == NULL || !sl->frozen)
 		return;
+	sl->marked = true;
 	if (sub_keep(sp->sub, sl->id, true, &e) < 0)
 		log_warn("sandbox.keep sbx=%s err=\"%s\"", sl->id, e.msg);
 }

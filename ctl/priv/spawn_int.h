@@ -47,6 +47,7 @@ struct slot {
 	char id[SPAWN_ID_MAX]; /* "" until it is somebody's */
 	char template_id[SPAWN_TEMPLATE_MAX];
 	bool frozen, found, keep;
+	bool marked; /* its files say that they are worth keeping */
 	uint32_t create_seq, kill_seq, freeze_seq; /* to be answered; or 0 */
 	struct mono freeze_from;
 	struct loop_io proc, ctl; /* ctl: the helper's answer, then init's */
@@ -143,7 +144,7 @@ void op_discard(struct spawn *sp, uint32_t seq, const void *body, bool keep);
 /* --- spawn_helpers.c ------------------------------------------------------ */
 
 /* -1 if there are too many already. */
-int helper_room(const struct spawn *sp, struct err *e);
+int helper_room(struct spawn *sp, struct err *e);
 void helper_add(struct spawn *sp, pid_t pid, int kind, struct spawn_ref ref);
 void helpers_reap(struct spawn *sp);
 /* Clears groups and files away, when the helpers get to it. */

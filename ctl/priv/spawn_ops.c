@@ -1,5 +1,6 @@
 #include "spawn_int.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 #include "io/log.h"
 
 enum {
-	FREEZE_SPINS = 32, /* a hundred microseconds: most stand by then */
+	FREEZE_SPIN_US = 400, /* most stand by then, and a timer costs more */
 	FREEZE_RETRY_MS = 1,
 	MEMORY_LEAST_MB = 16,
 	CPUS_MOST = 1024,
@@ -152,14 +153,17 @@ freeze_failed(struct slot *sl, const struct err *e)
 }
 
 static void
-look_frozen(struct slot *sl, int spins)
+look_frozen(struct slot *sl, uint64_t spin_us)
 {
+	const struct mono start = mono_now();
 	struct err e;
-	int rc = 0;
+	int rc;
 
-	while (rc == 0 && spins-- > 0)
-		rc = sub_frozen(sl->sp->sub, &sl->unit, &e);
-	if (rc == 0 && mono_ms(sl->freeze_from, mono_now()) > SPAWN_FREEZE_MS)
+	/* Those that are to stand may need this very processor to get there. */
+	while ((rc = sub_frozen(sl->sp->sub, &sl->unit, &e)) == 0 &&
+	       mono_now().ns - start.ns < spin_us * 1000)
+		(void)sched_yield();
+	if (rc == 0 && mono_ms(sl->freeze_from, start) > SPAWN_FREEZE_MS)
 		rc = err_set(&e, ERR_BUSY,
 		    "a process of %s does not stand still", sl->id);
 	if (rc > 0)
@@ -173,7 +177,7 @@ look_frozen(struct slot *sl, int spins)
 static void
 on_freezing(struct loop_timer *w)
 {
-	look_frozen(container_of(w, struct slot, freezing), 1);
+	look_frozen(container_of(w, struct slot, freezing), 0);
 }
 
 void
@@ -202,7 +206,7 @@ op_freeze(struct spawn *sp, uint32_t seq, const void *body, bool keep)
 	sl->freeze_seq = seq;
 	sl->freeze_from = mono_now();
 	sl->freezing.on_time = on_freezing;
-	look_frozen(sl, FREEZE_SPINS);
+	look_frozen(sl, FREEZE_SPIN_US);
 }
 
 void
@@ -220,12 +224,13 @@ op_thaw(struct spawn *sp, uint32_t seq, const void *body, bool keep)
 		sl = NULL;
 	}
 	/* From here on its files change again. */
-	if (sl == NULL || sub_keep(sp->sub, sl->id, false, &e) < 0 ||
+	if (sl == NULL ||
+	    (sl->marked && sub_keep(sp->sub, sl->id, false, &e) < 0) ||
 	    sub_freeze(sp->sub, &sl->unit, false, &e) < 0) {
 		spawn_reply(sp, &sp->apid, SPAWN_THAW, seq, &e, NULL, 0);
 		return;
 	}
-	sl->frozen = false;
+	sl->frozen = sl->marked = false;
 	spawn_reply(sp, &sp->apid, SPAWN_THAW, seq, NULL, NULL, 0);
 }
 

@@ -22,7 +22,7 @@ forget(struct slot *sl)
 	sub_reap(&sl->unit);
 	sl->state = SLOT_EMPTY;
 	sl->id[0] = sl->template_id[0] = '\0';
-	sl->frozen = sl->found = sl->keep = false;
+	sl->frozen = sl->found = sl->keep = sl->marked = false;
 	sl->create_seq = sl->kill_seq = sl->freeze_seq = 0;
 }
 

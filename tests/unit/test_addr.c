@@ -48,7 +48,7 @@ no_more_slots_than_addresses(void)
 static void
 slots_share_nothing(void)
 {
-	struct link_addr a, b;
+	struct link_addr a, b = { 0 };
 	struct np_prefix net4;
 
 	CHECK(np_prefix_parse("192.168.8.0/22", &net4) == 0);

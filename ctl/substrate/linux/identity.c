@@ -44,7 +44,7 @@ write_file(int etc, const char *name, const char *text, struct err *e)
 static int
 machine_id(char to[40], struct err *e)
 {
-	char uuid[SUB_UUID];
+	char uuid[SUB_UUID] = "";
 	size_t n = 0;
 
 	if (sub_uuid(uuid, e) < 0)

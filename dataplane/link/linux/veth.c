@@ -45,10 +45,10 @@ make_pair(int nl, int sandbox_ns, const struct link_spec *s, struct err *e)
 {
 	struct nlattr *info, *data, *peer;
 	struct nl_batch b;
-	struct ifinfomsg *ifi;
 
 	nl_batch_init(&b);
-	ifi = nl_msg(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifi));
+	(void)nl_msg(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
+	    sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(b.msg, IFLA_IFNAME, s->addr.name);
 	mnl_attr_put(b.msg, IFLA_ADDRESS, LINK_MAC_LEN, s->addr.host_mac);
 	mnl_attr_put_u32(b.msg, IFLA_MTU, s->mtu);
