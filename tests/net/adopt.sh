@@ -85,6 +85,7 @@ misfit "$(hdr 2 52 1)0100000000010040000000000100000000000000000000000a000001000
 is open tcp 1.1.1.1
 
 # --remove: the table and the routing rules go, other people's stay.
+privd hello >/dev/null # it has begun
 is "ok exit=0" privd_stop
 nft add table inet theirs
 "$privd_bin" rules -f "$privd_conf" --remove
