@@ -221,10 +221,14 @@ status_field(const char *pid, const char *field)
 	return v;
 }
 
+/* What runs inside of sandboxes has a user of their range. */
+enum { HOST_UID_MAX = 65535 };
+
 static void
 print_process(const char *pid)
 {
 	char path[300], name[256];
+	long long uid = status_field(pid, "Uid:");
 	FILE *f;
 	size_t n;
 
@@ -235,14 +239,16 @@ print_process(const char *pid)
 	n = fread(name, 1, sizeof(name) - 1, f);
 	(void)fclose(f);
 	name[n] = '\0';
+	if (uid > HOST_UID_MAX)
+		return;
 	if (strncmp(name, "coppice-", 8) != 0 &&
 	    strstr(name, "coppiced") == NULL)
 		return;
 	/* The two privds differ in their first argument. */
 	if (strcmp(name, "coppice-privd") == 0 && strlen(name) + 1 < n)
 		name[strlen(name)] = ' ';
-	printf("%8s  uid %-6lld %7lld KiB  %s\n", pid,
-	    status_field(pid, "Uid:"), status_field(pid, "VmRSS:"), name);
+	printf("%8s  uid %-6lld %7lld KiB  %s\n", pid, uid,
+	    status_field(pid, "VmRSS:"), name);
 }
 
 static void
