@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 enum { PATH_MAX_BYTES = 2048 };
 
