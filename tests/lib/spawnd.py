@@ -14,7 +14,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(TOP, "build", os.environ.get("VARIANT", "debug"), "bin")
 BASE = "coppicebase000000000"
-TEMPLATES = os.environ.get("COPPICE_TEST_STATE", "/var/lib/coppice-dev") + "/templates"
+STATES = [os.environ.get("COPPICE_TEST_STATE"), "/var/lib/coppice", "/var/lib/coppice-dev"]
 (HELLO, SLOTS, CREATE, KILL, FREEZE, THAW, SOCK, STATS, DISCARD) = range(9)
 EV_FOUND, EV_FOUND_END, EV_SLOT, EV_DEAD = 64, 65, 66, 67
 HDR = struct.Struct("=HHII")
@@ -48,6 +48,16 @@ def text(b):
     return b.split(b"\0", 1)[0].decode(errors="replace")
 
 
+def templates():
+    """Where there is a base template, built now if nowhere."""
+    for state in filter(None, STATES):
+        if os.path.exists("%s/templates/%s/template.json" % (state, BASE)):
+            return state + "/templates"
+    if subprocess.run([TOP + "/tools/mktemplate", "base", STATES[1]]).returncode != 0:
+        skip("no base template, and it cannot be built")
+    return STATES[1] + "/templates"
+
+
 class Refused(Exception):
     pass
 
@@ -55,8 +65,7 @@ class Refused(Exception):
 class Spawnd:
     def __init__(self, max_sandboxes=300, image_mb=1024, envd=None, conf="",
                  variant_env=None, wrap=()):
-        if not os.path.isdir("%s/%s/rootfs" % (TEMPLATES, BASE)):
-            skip("no base template in %s: tools/mktemplate" % TEMPLATES)
+        self.templates = templates()
         self.dir = tempfile.mkdtemp(prefix="coptest-")
         os.chmod(self.dir, 0o755)
         self.netns = "coptest%d" % os.getpid()
@@ -97,7 +106,7 @@ class Spawnd:
         self.log = open(self.dir + "/log", "ab")
         cmd = ["nsenter", "--net=/run/netns/" + self.netns, "unshare", "-m", "sh", "-c",
                'mount --bind "$0" "$1" && shift && exec "$@"',
-               TEMPLATES, self.state + "/templates"]
+               self.templates, self.state + "/templates"]
         self.proc = subprocess.Popen(
             cmd + self.wrap + [self.bin + "/coppice-privd", "spawn", "-f", self.conf],
             env=env, pass_fds=(far.fileno(), far2.fileno()), stderr=self.log,
