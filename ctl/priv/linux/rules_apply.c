@@ -84,14 +84,26 @@ learn(struct rules *r, uint32_t slot, struct err *e)
 	return 0;
 }
 
+/* `has` ranges are in the set: if all of them go, saying so is cheaper. */
 static void
-put_change(struct rules *r, uint32_t slot, const struct change *c)
+put_set(struct rules *r, uint32_t slot, size_t has, const struct np_ok *del,
+    const struct np_ok *add)
 {
-	struct nft_batch *b = &r->k->b;
+	const struct np_ok none = { .family = del->family };
+	bool all = del->n == has && has > LARGE;
 
-	nft_put_ok(b, slot, &c->del4, &c->add4, &r->site);
+	if (all)
+		nft_put_ok_flush(&r->k->b, slot, del->family);
+	nft_put_ok(&r->k->b, slot, all ? &none : del, add, &r->site);
+}
+
+static void
+put_change(struct rules *r, uint32_t slot, const struct change *c, size_t has4,
+    size_t has6)
+{
+	put_set(r, slot, has4, &c->del4, &c->add4);
 	if (r->k->c.v6)
-		nft_put_ok(b, slot, &c->del6, &c->add6, &r->site);
+		put_set(r, slot, has6, &c->del6, &c->add6);
 }
 
 static int
@@ -109,7 +121,7 @@ send_sets(struct rules *r, const struct rules_want *w, const struct change *c,
 		s->birth = w->gen;
 		nft_put_birth(&k->b, &k->c, rules_slot(r, w->slot));
 	}
-	put_change(r, w->slot, c);
+	put_change(r, w->slot, c, s->ok4.n, s->ok6.n);
 	if (n > LARGE)
 		guard_rest(k, true);
 	rc = nft_send(&k->nl, &k->b, e);
@@ -143,7 +155,7 @@ undo_sets(struct rules *r, uint32_t slot, const struct change *c)
 	struct err e;
 
 	nft_batch_begin(&r->k->b);
-	put_change(r, slot, &back);
+	put_change(r, slot, &back, SIZE_MAX, SIZE_MAX);
 	if (nft_send(&r->k->nl, &r->k->b, &e) == 0)
 		return;
 	log_error("rules.undo slot=%u err=\"%s\"", slot, e.msg);
