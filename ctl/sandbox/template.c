@@ -43,16 +43,16 @@ is_uuid(const char *s)
 	return true;
 }
 
-/* Trimmed and in lower case; -1 if it is too long. */
+/* Without spaces around it, in lower case; -1 if it is too long. */
 static int
 tidy(const char *s, char *to, size_t cap)
 {
 	size_t n;
 
-	while (isspace((unsigned char)*s))
+	while (*s == ' ')
 		s++;
 	n = strlen(s);
-	while (n > 0 && isspace((unsigned char)s[n - 1]))
+	while (n > 0 && s[n - 1] == ' ')
 		n--;
 	if (n >= cap)
 		return -1;
