@@ -350,7 +350,7 @@ backoff_ms(struct group *g)
 	shift = g->quick++;
 	if (shift > 8 || BACKOFF_FIRST_MS << shift > BACKOFF_MAX_MS)
 		return BACKOFF_MAX_MS;
-	return (uint64_t)(BACKOFF_FIRST_MS << shift);
+	return (uint64_t)BACKOFF_FIRST_MS << shift;
 }
 
 static void

@@ -110,9 +110,10 @@ make_image(
 		return err_set(e, ERR_SYS, "%s: the path is too long", dir);
 	if (access(im->path, X_OK) < 0)
 		return err_sys(e, "%s", im->path);
-	im->argv[0] = (char *)(uintptr_t)s->program;
+	/* execve() does not write to them; it only does not say so. */
+	memcpy(&im->argv[0], &s->program, sizeof(im->argv[0]));
 	for (size_t i = 0; i < s->nargs; i++)
-		im->argv[i + 1] = (char *)(uintptr_t)s->args[i];
+		memcpy(&im->argv[i + 1], &s->args[i], sizeof(im->argv[i + 1]));
 	im->argv[s->nargs + 1] = NULL;
 	im->pw = NULL;
 	if (s->user != NULL) {

@@ -92,7 +92,8 @@ add(struct buf *b, struct text name, struct text value)
 	to += name.n;
 	*to++ = ':';
 	*to++ = ' ';
-	memcpy(to, value.p, value.n);
+	if (value.p != NULL)
+		memcpy(to, value.p, value.n);
 	to += value.n;
 	*to++ = '\r';
 	*to++ = '\n';

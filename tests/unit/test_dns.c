@@ -151,12 +151,29 @@ bound(int type, uint16_t *port)
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (bind(fd, (struct sockaddr *)&a, n) < 0 ||
-	    (type == SOCK_STREAM && listen(fd, 8) < 0) ||
+	if (bind(fd, (struct sockaddr *)&a, n) < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	if ((type == SOCK_STREAM && listen(fd, 8) < 0) ||
 	    getsockname(fd, (struct sockaddr *)&a, &n) < 0)
 		abort();
 	*port = ntohs(a.sin_port);
 	return fd;
+}
+
+/* UDP and TCP of one port, which somebody else may have taken in part. */
+static void
+both(int *udp, int *tcp, uint16_t *port)
+{
+	for (;;) {
+		*port = 0;
+		*udp = bound(SOCK_DGRAM, port);
+		*tcp = bound(SOCK_STREAM, port);
+		if (*tcp >= 0)
+			return;
+		(void)close(*udp);
+	}
 }
 
 static int
@@ -344,13 +361,10 @@ daemons(void)
 	pthread_t t;
 	pid_t pid;
 
-	up_udp = bound(SOCK_DGRAM, &up);
-	up_tcp = bound(SOCK_STREAM, &up);
+	both(&up_udp, &up_tcp, &up);
 	(void)pthread_create(&t, NULL, upstream_udp, &up_udp);
 	(void)pthread_create(&t, NULL, upstream_tcp, &up_tcp);
-	udp = bound(SOCK_DGRAM, &port);
-	tcp = bound(SOCK_STREAM, &port);
-
+	both(&udp, &tcp, &port);
 	pid = daemon_start(udp, tcp, "127.0.0.0/8", up);
 	over_udp(port);
 	over_tcp(port);

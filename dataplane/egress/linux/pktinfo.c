@@ -71,7 +71,7 @@ pktinfo_send(int fd, const void *p, size_t n,
     const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
 	union control ctl;
-	struct iovec v = { (void *)(uintptr_t)p, n };
+	struct iovec v = { .iov_len = n };
 	struct sockaddr_storage to = *peer;
 	struct msghdr m = { .msg_name = &to,
 		.msg_iov = &v,
@@ -81,6 +81,7 @@ pktinfo_send(int fd, const void *p, size_t n,
 	struct in6_pktinfo i6;
 	struct cmsghdr *c;
 
+	memcpy(&v.iov_base, &p, sizeof(p)); /* it is not written to */
 	memset(&ctl, 0, sizeof(ctl));
 	if (peer->ss_family == AF_INET) {
 		i4.ipi_spec_dst =
