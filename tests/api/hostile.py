@@ -29,7 +29,7 @@ def flood(name, command, user="user", after=None):
     """Times the neighbour before and while command runs next door."""
     global ours
     bad, good = Sandbox(), Sandbox()
-    ours = ours or {p: n for p, n in coppice.processes().items() if n.startswith("coppice")}
+    ours = ours or coppice.daemons()
     before = times(good)
     started = bad.start(command, user=user, timeout_ms=60_000)
     threading.Thread(target=follow, args=(started,), daemon=True).start()
@@ -51,7 +51,7 @@ def flood(name, command, user="user", after=None):
     same(bad.kill(), 204)
     good.kill()
     fresh.kill()
-    now = coppice.processes()
+    now = coppice.daemons()  # helpers come and go beside them
     same({p: now.get(p) for p in ours}, ours, "a process of ours died")
 
 
@@ -135,9 +135,9 @@ def _():
     time.sleep(1)
     during = times(good)
     note("unread output: %.1f ms before, %.1f during" % (statistics.median(before), statistics.median(during)))
-    for p, n in coppice.processes().items():
+    for p, n in coppice.daemons().items():
         for line in pathlib.Path("/proc/%d/status" % p).read_text().splitlines():
-            if line.startswith("VmRSS") and n.startswith("coppice"):
+            if line.startswith("VmRSS"):
                 assert int(line.split()[1]) < 300_000, "%s holds %s" % (n, line)
     for h in held:
         h.close()

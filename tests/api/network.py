@@ -14,7 +14,7 @@ import threading
 import time
 
 # Few slots, so that one is soon used again.
-os.environ.setdefault("COP_CONF", "max_sandboxes = 24\npool_slots = 4")
+os.environ.setdefault("COP_CONF", "max_sandboxes = 12\npool_slots = 4")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import coppice
 from coppice import Sandbox, api, case, enter, host, internet, note, same, until
@@ -440,10 +440,11 @@ def _():
     n = int(a.sh(count))
     assert until(lambda: int(a.sh(count)) > n + 20), "nobody pushes"
     a.kill()
-    for _ in range(20):
+    for _ in range(30):
         b = Sandbox()
         if address_of(b) == there:
             break
+        b.kill()
     else:
         raise AssertionError("the slot was not used again")
     n = int(b.sh(count))

@@ -317,13 +317,18 @@ def processes():
         if not p.name.isdigit():
             continue
         with contextlib.suppress(OSError):
-            exe = os.path.basename(os.readlink(p / "exe"))
+            exe = os.path.basename(os.readlink(p / "exe")).removesuffix(" (deleted)")
             daemon_of_ours = exe.startswith(("coppiced", "coppice-"))
             if daemon_of_ours and os.readlink(p / "ns/net") == here or exe.startswith("envd"):
                 args = (p / "cmdline").read_bytes().split(b"\0")
                 mode = args[1].decode() if exe == "coppice-privd" and len(args) > 1 else ""
                 found[int(p.name)] = (exe + " " + mode).strip()
     return found
+
+
+def daemons():
+    """The same, without what runs in sandboxes."""
+    return {pid: name for pid, name in processes().items() if not name.startswith("envd")}
 
 
 def descriptors(pid):

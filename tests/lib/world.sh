@@ -49,7 +49,7 @@ ours() {
 		case ${exe##*/} in
 		coppiced* | coppice-* | envd*) echo "${exe##*/}" ;;
 		esac
-	done | sort
+	done | sed 's/ (deleted)//' | sort | uniq -c
 }
 
 # The control group of an installation is named after its state directory
@@ -87,7 +87,8 @@ same_machine() { # BEFORE
 		[ "$now" != "$1" ] || return 0
 		sleep 0.2
 	done
-	diff <(echo "$1") <(echo "$now") | sed -n 's/^[<>]/# machine: &/p'
+	diff <(echo "$1") <(echo "$now") | sed -n 's/^[<>]/# machine: &/p' |
+		head -n 40
 	return 1
 }
 
