@@ -35,7 +35,7 @@ def health():
 
 
 def pid_of(name):
-    for pid, what in coppice.processes().items():
+    for pid, what in coppice.daemons().items():
         if what == name:
             return pid
     return None

@@ -327,8 +327,14 @@ def processes():
 
 
 def daemons():
-    """The same, without what runs in sandboxes."""
-    return {pid: name for pid, name in processes().items() if not name.startswith("envd")}
+    """coppiced and what it started; helpers come and go beside them."""
+    found = processes()
+
+    def parent(pid):
+        with contextlib.suppress(OSError):
+            return int(pathlib.Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[1])
+    return {pid: name for pid, name in found.items()
+            if name.startswith("coppice") and (name == "coppiced" or found.get(parent(pid)) == "coppiced")}
 
 
 def descriptors(pid):
