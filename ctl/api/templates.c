@@ -154,8 +154,8 @@ find(struct call *c)
 void
 get_template(struct call *c)
 {
-	const struct template *t = find(c);
 	const char *token = query_get(&c->query, "nextToken");
+	const struct template *t = find(c);
 	struct page_token end;
 	struct buf b;
 	struct err e;

@@ -10,6 +10,7 @@ enum {
 	TICK_MS = 1000,
 	CHECKPOINT_PAGES = 1000, /* about 4 MB */
 	PRUNE_EVERY = 600,	 /* ticks */
+	PRUNE_EVENTS = 2000,	 /* or so many new ones: each takes little */
 	EVENTS_MAX = 200000,
 };
 
@@ -77,7 +78,8 @@ on_tick(struct loop_timer *w)
 	struct engine *en = container_of(w, struct engine, keeper);
 
 	checkpoint(en);
-	if (++en->keeper_ticks % PRUNE_EVERY == 0)
+	if (++en->keeper_ticks % PRUNE_EVERY == 0 ||
+	    store_event_added(en->store) > PRUNE_EVENTS)
 		prune(en);
 	loop_timer_start(en->loop, &en->keeper, TICK_MS);
 }

@@ -73,6 +73,8 @@ int store_event_each(struct store *st, const struct store_event_query *q,
     struct err *e);
 /* 1 if the sandbox has any, 0 if not. */
 int store_event_known(struct store *st, const char *sandbox_id, struct err *e);
+/* Events added since the last prune. */
+unsigned store_event_added(const struct store *st);
 /* Drops what is older, and what is more than max. */
 int store_event_prune(
     struct store *st, int64_t before_ms, int64_t max, struct err *e);

@@ -34,6 +34,7 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[ST_NSTMTS];
 	int wal_pages;
+	unsigned events; /* added since they were last counted */
 };
 
 /* ERR_SYS with SQLite's sentence. */

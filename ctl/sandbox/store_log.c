@@ -27,6 +27,7 @@ store_event_add(struct store *st, const struct store_event *ev, struct err *e)
 	(void)sqlite3_bind_int(q, 6, level_number(ev->level));
 	store_text(q, 7, ev->message);
 	store_text(q, 8, ev->data);
+	st->events++;
 	return store_run(st, ST_EVENT_ADD, "event", e);
 }
 
@@ -92,10 +93,17 @@ store_event_known(struct store *st, const char *sandbox_id, struct err *e)
 	return rc;
 }
 
+unsigned
+store_event_added(const struct store *st)
+{
+	return st->events;
+}
+
 int
 store_event_prune(
     struct store *st, int64_t before_ms, int64_t max, struct err *e)
 {
+	st->events = 0;
 	(void)sqlite3_bind_int64(st->stmt[ST_EVENT_PRUNE_AGE], 1, before_ms);
 	if (store_run(st, ST_EVENT_PRUNE_AGE, "prune events", e) < 0)
 		return -1;
