@@ -197,6 +197,7 @@ def _():
     before = set(coppice.processes())
     other = Sandbox()
     envd = [p for p, n in coppice.processes().items() if n.startswith("envd") and p not in before]
+    assert envd, "no new envd"
     for pid in envd[:1]:
         os.kill(pid, signal.SIGKILL)
         assert until(lambda: other.api("GET").status == 404 or sbx.api("GET").status == 404, 10)

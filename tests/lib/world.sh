@@ -28,17 +28,35 @@ private4="10.99.0.1 172.16.99.1 192.168.99.1 169.254.169.254 100.64.99.1"
 
 # --- the machine --------------------------------------------------------------
 
-# What a test could leave behind, and nothing that changes by itself.
+# What a suite could leave behind, and nothing that changes by itself.
 machine() {
-	ip -o link | awk -F': ' '{ print "interface " $2 }'
+	network
 	ip netns | awk '{ print "netns " $1 }'
-	for f in -4 -6; do ip "$f" rule | sed "s/^/rule $f /"; done
-	nft -s list ruleset 2>/dev/null | sed 's/^/nft /'
 	awk '{ print "mount " $5 }' /proc/self/mountinfo | sort
 	find /sys/fs/cgroup -type d -name 'coppice*' 2>/dev/null |
 		sort | sed 's/^/cgroup /'
 	losetup -nO BACK-FILE 2>/dev/null | sed 's/^/loop /'
 	ours | sed 's/^/process /'
+}
+
+network() {
+	ip -o link | awk -F': ' '{ print "interface " $2 }'
+	for f in -4 -6; do ip "$f" rule | sed "s/^/rule $f /"; done
+	nft -s list ruleset 2>/dev/null | sed 's/^/nft /'
+}
+
+# What one world could leave behind, whoever else runs tests at the time.
+leavings() { # STATE
+	local group
+	group=$(group_of "$1/state")
+	network
+	grep -F "$1" /proc/self/mountinfo | awk '{ print "mount " $5 }'
+	find /sys/fs/cgroup -type d -path "*/$group*" 2>/dev/null |
+		sed 's/^/cgroup /'
+	losetup -nO BACK-FILE 2>/dev/null | grep -F "$1/" | sed 's/^/loop /'
+	# By -f, or grep would find itself.
+	grep -lFs -f <(echo "$1/") /proc/[0-9]*/cmdline | sed 's/^/process /'
+	grep -lFs -f <(echo "$group") /proc/[0-9]*/cgroup | sed 's/^/process /'
 }
 
 # Processes of ours, by what they execute: names can be changed.
@@ -80,14 +98,15 @@ sweep() { # STATE
 }
 
 # Compares with what was, for up to ten seconds: the kernel takes its time.
-same_machine() { # BEFORE
-	local now=
+settled() { # BEFORE COMMAND...
+	local before=$1 now=
+	shift
 	for _ in $(seq 50); do
-		now=$(machine)
-		[ "$now" != "$1" ] || return 0
+		now=$("$@")
+		[ "$now" != "$before" ] || return 0
 		sleep 0.2
 	done
-	diff <(echo "$1") <(echo "$now") | sed -n 's/^[<>]/# machine: &/p' |
+	diff <(echo "$before") <(echo "$now") | sed -n 's/^[<>]/# machine: &/p' |
 		head -n 40
 	return 1
 }
@@ -232,7 +251,7 @@ finish() {
 	[ -z "${COP_KEEP:-}" ] || cp "$COP_STATE/log" "$COP_KEEP"
 	namespaces_stop
 	rm -rf "$COP_STATE"
-	if same_machine "$before"; then
+	if settled "$before" leavings "$COP_STATE"; then
 		echo "1 passed, 0 failed"
 	else
 		echo "# the test left something on the machine"
@@ -247,8 +266,8 @@ main() {
 	[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 	COP_BIN=${COP_BIN:-$top/build/${VARIANT:-debug}/bin}
 	"$top/tools/mktemplate" base /var/lib/coppice >/dev/null || exit 1
-	before=$(machine)
 	COP_STATE=$(mktemp -d /var/lib/coppice/test.XXXXXX)
+	before=$(leavings "$COP_STATE")
 	chmod 0755 "$COP_STATE"
 	mkdir -p "$COP_STATE/state"
 	cp -al /var/lib/coppice/templates "$COP_STATE/state/templates"
@@ -276,7 +295,7 @@ start) daemon_start ;;
 stop) daemon_stop ;;
 wipe) sandboxes_wipe ;;
 machine) machine ;;
-same) same_machine "$2" ;;
+same) settled "$2" machine ;;
 "") echo "usage: world.sh PROGRAM [ARGUMENT...]" >&2; exit 2 ;;
 *) main "$@" ;;
 esac
