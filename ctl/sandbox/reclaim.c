@@ -141,7 +141,9 @@ discard(struct engine *en, const struct spawn_found *f)
 	};
 	struct err e;
 
-	log_warn("reclaim.stray_files id=%.31s", f->id);
+	/* Files made ahead for a slot were nobody's. */
+	if (!f->pooled)
+		log_warn("reclaim.stray_files id=%.31s", f->id);
 	memcpy(m.id, f->id, sizeof(m.id));
 	if (chan_ask(&en->spawn, &a, &e) < 0)
 		log_error("reclaim.stray err=\"%s\"", e.msg);

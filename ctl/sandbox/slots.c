@@ -401,7 +401,7 @@ clear_now(struct slots *s, uint32_t slot)
 	struct err e;
 
 	/* Its packets stop before its processes do. */
-	if (chan_ask(s->rules, &rules, &e) == 0 &&
+	if ((slot > s->rules_asked || chan_ask(s->rules, &rules, &e) == 0) &&
 	    chan_ask(s->spawn, &kill, &e) == 0)
 		return;
 	log_error("slots.clear slot=%u err=\"%s\"", slot, e.msg);
