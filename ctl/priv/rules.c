@@ -174,12 +174,17 @@ map_entries(int fd, size_t len, struct entries *x, struct err *e)
 	const int sealed =
 	    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	struct stat st;
+	int have;
 	void *p;
 
 	if (fd < 0)
 		return err_set(e, ERR_BUG, "no memory file");
-	/* Unsealed, the sender could change it while we look. */
-	if ((fcntl(fd, F_GET_SEALS) & sealed) != sealed)
+	/*
+	 * Unsealed, the sender could change it while we look.  What cannot be
+	 * sealed at all says -1, which has every bit.
+	 */
+	have = fcntl(fd, F_GET_SEALS);
+	if (have < 0 || (have & sealed) != sealed)
 		return err_set(e, ERR_BUG, "memory file without seals");
 	if (fstat(fd, &st) < 0 || (size_t)st.st_size != len)
 		return err_set(e, ERR_BUG,

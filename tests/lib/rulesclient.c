@@ -60,11 +60,11 @@ rc_stop(struct rc *c)
 }
 
 void
-rc_raw(struct rc *c, const void *msg, size_t len)
+rc_raw(struct rc *c, const void *msg, size_t len, int fd)
 {
 	struct err e;
 
-	if (seqpkt_send(c->fd, msg, len, NULL, 0, &e) != 0)
+	if (seqpkt_send(c->fd, msg, len, &fd, fd >= 0, &e) != 0)
 		die("send");
 }
 

@@ -35,8 +35,8 @@ struct rules_reply rc_ask(
     struct rc *c, uint16_t type, const void *body, size_t len, int fd);
 /* Notes events that have arrived; waits for one up to ms. */
 void rc_events(struct rc *c, int ms);
-/* Sends these bytes as they are. */
-void rc_raw(struct rc *c, const void *msg, size_t len);
+/* Sends these bytes as they are, with a descriptor unless fd is -1. */
+void rc_raw(struct rc *c, const void *msg, size_t len, int fd);
 
 struct rules_reply rc_slots(struct rc *c, uint32_t first, uint32_t n);
 struct rules_reply rc_clear(struct rc *c, uint32_t slot);

@@ -65,8 +65,8 @@ error() { privd "$@" | sed 's/^error [0-9]* //'; }
 is "apply: slot 3 has no chain" error apply 3 +
 is "apply: generation 256: $(privd hello | sed 's/.*max_gen=\([0-9]*\).*/\1/') has been used" error apply 1 256
 is "clear: slot 3 has no chain" error clear 3
-misfit() { # HEX
-	is "ok exit=1" privd raw "$1"
+misfit() { # HEX [FILE]
+	is "ok exit=1" privd raw "$@"
 	must kill
 }
 hdr() { printf '%02x00%04x%02x000000%02x000000' "$1" 0 "$2" "$3"; } # TYPE LEN SEQ
@@ -82,6 +82,10 @@ misfit "$(hdr 1 8 1)0100000000000000"
 misfit "$(hdr 2 24 1)01000000000100400000000000000000000000000200000000"
 misfit "$(hdr 2 24 1)010000000001004000000000010000000000000000000000"
 misfit "$(hdr 2 52 1)0100000000010040000000000100000000000000000000000a0000010000000000000000000000000408000000000000"
+# A list in a file that can change while it is read: one entry, 8.8.8.8.
+printf '\010\010\010\010\0\0\0\0\0\0\0\0\0\0\0\0\004\040\0\0\0\0\0\0' >"$scratch/entries"
+misfit "$(hdr 2 24 1)010000000000100000000000010000000000000000000100" "$scratch/entries"
+misfit "$(hdr 2 24 1)010000000000100000000000010000000000000000000100"
 is open tcp 1.1.1.1
 
 # --remove: the table and the routing rules go, other people's stay.

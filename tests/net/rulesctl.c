@@ -4,13 +4,14 @@
  *	hello | slots FIRST N | clear SLOT | state SLOT | events MS
  *	apply SLOT GEN [birth] WORD...	see tests/lib/rulesclient.h
  *	apply SLOT + [birth] WORD...	the next generation
- *	raw HEX				a message, byte by byte
+ *	raw HEX [FILE]			a message, byte by byte, with a file
  *	kill				kill -9
  *	stop
  *
  * usage: rulesctl PRIVD [CONF].  One line comes back for each command: "ok
  * ..." or "error KIND SENTENCE".
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,7 +109,8 @@ do_state(void)
 static void
 do_raw(void)
 {
-	const char *hex = next_word();
+	const char *hex = next_word(), *file = next_word();
+	int fd = file == NULL ? -1 : open(file, O_RDONLY | O_CLOEXEC);
 	unsigned char msg[256];
 	size_t n = 0;
 	int status = 0;
@@ -116,7 +118,9 @@ do_raw(void)
 	while (hex != NULL && n < sizeof(msg) &&
 	       sscanf(hex + 2 * n, "%2hhx", &msg[n]) == 1)
 		n++;
-	rc_raw(&rc, msg, n);
+	rc_raw(&rc, msg, n, fd);
+	if (fd >= 0)
+		(void)close(fd);
 	(void)waitpid(rc.pid, &status, 0);
 	printf("ok exit=%d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128);
 }
