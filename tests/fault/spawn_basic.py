@@ -41,7 +41,7 @@ call('mount', 165, 0, 0, 0, 0, 0)
 call('umount2', 166, 0, 0)
 call('pivot_root', 155, 0, 0)
 for n, nr in (('open_tree', 428), ('move_mount', 429), ('fsopen', 430), ('fsmount', 432),
-              ('mount_setattr', 442), ('bpf', 321), ('perf_event_open', 298),
+              ('mount_setattr', 442), ('open_tree_attr', 467), ('bpf', 321), ('perf_event_open', 298),
               ('userfaultfd', 323), ('io_uring_setup', 425), ('keyctl', 250), ('add_key', 248),
               ('request_key', 249), ('open_by_handle_at', 304), ('reboot', 169),
               ('kexec_load', 246), ('init_module', 175), ('syslog', 103), ('acct', 163),
@@ -51,6 +51,10 @@ for n, nr in (('open_tree', 428), ('move_mount', 429), ('fsopen', 430), ('fsmoun
 for fam in (0, 3, 9, 15, 17, 21, 29, 31, 38, 40, 44, 45, 64, 1 << 20):
     call('socket-%d' % fam, 41, fam, 1, 0)
 call('socket-high', 41, (7 << 32) | 17, 3, 0)
+pair = (ctypes.c_int * 2)()
+for fam in (0, 2, 3, 16, 30, 40, 1 << 20):
+    call('socketpair-%d' % fam, 53, fam, 5, 0, ctypes.addressof(pair))
+call('good-socketpair', 53, 1, 1, 0, ctypes.addressof(pair))
 for proto in (4, 12, 16):
     call('netlink-%d' % proto, 41, 16, 3, proto)
 call('netlink-high', 41, 16, 3, (1 << 32) | 12)
@@ -78,7 +82,7 @@ def rights(s):
                 check(result == "ok", "%s%s: %s" % (user, name, result))
             elif name == "clone3":
                 check(result == "ENOSYS", "%s: %s" % (name, result))
-            elif name.startswith("socket-"):
+            elif name.startswith("socket"):
                 check(result == "EAFNOSUPPORT", "%s: %s" % (name, result))
             elif name.startswith("netlink-"):
                 check(result == "EPROTONOSUPPORT", "%s: %s" % (name, result))
@@ -146,6 +150,8 @@ def files(s):
     check("ok" in s.run(1, "echo mine > /dev/shm/x && echo ok"), "/dev/shm")
     check("No such" in s.run(2, "cat /dev/shm/x 2>&1"), "/dev/shm is its own")
     check("pts" in s.run(1, "script -qc tty /dev/null"), "pseudo-terminals")
+    check(s.run(1, "python3 -c 'import os\nfor n in range(300):\n try: os.open(\"/dev/ptmx\", 2)\n"
+                   " except OSError: break\nprint(n)'") == "256", "and an end of them")
     check("ok" in s.run(1, "echo b > /proc/sysrq-trigger 2>&1 || echo ok"), "no sysrq")
     for d in ("state", "disk", "eve", "new", "envd"):
         check("No such" in s.run(1, "ls /%s 2>&1" % d), "/%s is not seen" % d)

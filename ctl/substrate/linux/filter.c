@@ -14,6 +14,10 @@
 
 #include "base/own.h"
 
+/* Of a kernel that the headers of Debian 12 do not know; the same everywhere.
+ */
+enum { NR_OPEN_TREE_ATTR = 467 };
+
 /*
  * Refused whatever the rights: what a sandbox needs for nothing, and what a
  * hole in the kernel would be reached through.  Names that a libseccomp does
@@ -74,6 +78,7 @@ static const int mounts[] = {
 	SCMP_SYS(fsmount),
 	SCMP_SYS(fspick),
 	SCMP_SYS(mount_setattr),
+	NR_OPEN_TREE_ATTR,
 };
 
 static const uint64_t namespaces[] = {
@@ -134,6 +139,18 @@ refuse_netlink(scmp_filter_ctx f, int *rc)
 		    SCMP_A2(SCMP_CMP_MASKED_EQ, 1u << bit, 1u << bit));
 }
 
+/* Pairs are made of local sockets; a family's own code runs before it says no.
+ */
+static void
+refuse_pairs(scmp_filter_ctx f, int *rc)
+{
+	(void)add(f, EAFNOSUPPORT, SCMP_SYS(socketpair),
+	    &SCMP_A0(SCMP_CMP_MASKED_EQ, AF_UNIX, 0), rc);
+	for (unsigned bit = 1; bit < 32; bit++)
+		(void)add(f, EAFNOSUPPORT, SCMP_SYS(socketpair),
+		    &SCMP_A0(SCMP_CMP_MASKED_EQ, 1u << bit, 1u << bit), rc);
+}
+
 static int
 rules_started(scmp_filter_ctx f)
 {
@@ -160,6 +177,7 @@ rules_parked(scmp_filter_ctx f)
 		rc = seccomp_rule_add(
 		    f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	refuse_families(f, 0, 0, &rc);
+	refuse_pairs(f, &rc);
 	refuse_netlink(f, &rc);
 	return rc;
 }
