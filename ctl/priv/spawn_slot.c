@@ -202,8 +202,11 @@ on_ctl(struct loop_io *w, unsigned events)
 	(void)events;
 	if (sl->state == SLOT_MAKING)
 		made(sl);
-	else
+	else if (sl->state == SLOT_STARTING)
 		begun(sl);
+	else
+		/* Killed before it had begun: gone() answers for both. */
+		loop_io_stop(&sl->ctl);
 }
 
 static void

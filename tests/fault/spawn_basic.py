@@ -233,6 +233,18 @@ def wrong_requests(s):
             "discard files in use")
 
 
+def killed_while_starting(s):
+    for n in range(5, 10):
+        s.slots(n)
+        created = s.post(CREATE, s.create_body(n))
+        killed = s.post(KILL, struct.pack("=II", n, 1))
+        again = s.post(KILL, struct.pack("=II", n, 1))
+        check(s.reply(killed)["rc"] == 0, "slot %d: the kill is answered" % n)
+        check(s.reply(created)["rc"] != 0, "slot %d: the create too, and not as done" % n)
+        refused(s.reply(again), CONFLICT, "slot %d: killed twice" % n)
+        check(s.gone(n), "slot %d is empty" % n)
+
+
 def misfit(s):
     for bad in (b"", b"\0" * 3, HDR.pack(SPAWN_BAD, 0, 0, 1), HDR.pack(KILL, 0, 4, 1) + b"1234",
                 HDR.pack(HELLO, 0, 0, 0), HDR.pack(KILL, 0, 8, 1)):
@@ -257,7 +269,7 @@ try:
     s.create(2)
     check(mounts() == before, "nothing in the host's mount table")
     for part in (rights, envd_is_hidden, identity, files, network, sockets, wrong_requests,
-                 misfit):
+                 killed_while_starting, misfit):
         part(s)
     s.kill(1)
     s.kill(2)
