@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "envd/proc_int.h"
+#include "io/log.h"
 
 enum { STACK_BYTES = 48 * 1024 };
 
@@ -91,16 +93,23 @@ search(const struct spawn *s)
 	}
 }
 
-/* Killed before us when memory is short. */
+/*
+ * Killed before us when memory is short.  The child cannot say so itself: for
+ * as long as it has our memory, which nobody may look at, its files in /proc
+ * are the host's.
+ */
 static void
-raise_oom_score(void)
+raise_oom_score(pid_t pid)
 {
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	char path[48];
+	int fd;
 
+	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return;
+		return; /* it has ended, or is a program that nobody may read */
 	if (write(fd, "100", 3) < 0)
-		say(""); /* not ours to insist */
+		log_debug("proc.oom_score pid=%d errno=%d", (int)pid, errno);
 	(void)close(fd);
 }
 
@@ -125,7 +134,6 @@ set_up(const struct spawn *s)
 			return -1;
 	if (s->tty && ioctl(0, TIOCSCTTY, 0) < 0)
 		return -1;
-	raise_oom_score();
 	if (setrlimit(RLIMIT_NOFILE, s->nofile) < 0)
 		return -1;
 	if (become(s->u) < 0)
@@ -171,6 +179,8 @@ proc_spawn(struct spawn *s)
 		(void)waitpid(pid, NULL, 0);
 		return -1;
 	}
+	if (pid > 0)
+		raise_oom_score(pid);
 	errno = keep;
 	return pid;
 }

@@ -187,6 +187,13 @@ def _():
           after=lambda bad, good: same(good.sh("getent ahostsv4 one.example | awk 'NR==1{print $1}'"), "1.1.1.1"))
 
 
+@case("commands end before envd when memory is short")
+def _():
+    sbx = Sandbox()
+    same(sbx.sh("cat /proc/self/oom_score_adj"), "100")
+    same(sbx.run("cat /proc/self/oom_score_adj", user="root").out, b"100\n")
+
+
 @case("what root inside may not do")
 def _():
     sbx = Sandbox()
