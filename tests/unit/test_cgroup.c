@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "ctl/substrate/linux/files.h"
 #include "tests/t.h"
 
 static const struct spawn_ref one = { 1, 7 };
@@ -124,6 +125,21 @@ lives_and_ends(struct cgroups *cg)
 	CHECK(cg_stats(cg, one, &(struct spawn_stats){ 0 }, &e) < 0);
 }
 
+/* Wherever the kernel can say so. */
+static void
+has_no_swap(const struct cgroups *cg)
+{
+	char text[16];
+	int dir;
+
+	if (cg->of[CG_MEMORY] < 0)
+		return;
+	dir = cg->tree[cg->of[CG_MEMORY]];
+	if (file_get(dir, "memory.swap.max", text, sizeof(text)) > 0 ||
+	    file_get(dir, "memory.swappiness", text, sizeof(text)) > 0)
+		CHECK(strcmp(text, "0\n") == 0);
+}
+
 int
 main(void)
 {
@@ -141,6 +157,7 @@ main(void)
 		CHECK(!"cg_open");
 		return t_end();
 	}
+	has_no_swap(&cg);
 	lives_and_ends(&cg);
 	cg_close(&cg);
 	/* Its parent group went with it. */

@@ -157,6 +157,20 @@ find_trees(struct cgroups *cg, bool v2, struct err *e)
 	return rc;
 }
 
+/*
+ * Limits of memory are of memory: what is over them ends, and does not fill
+ * the host's swap.  Groups made in this one have the same.
+ */
+static void
+no_swap(const struct cgroups *cg)
+{
+	const bool v2 = is_v2(cg, CG_MEMORY);
+
+	/* Absent in a kernel without swap. */
+	(void)file_put(cg->tree[cg->of[CG_MEMORY]],
+	    v2 ? "memory.swap.max" : "memory.swappiness", "0");
+}
+
 static int
 set_budget(const struct cgroups *cg, uint32_t mb, struct err *e)
 {
@@ -166,6 +180,7 @@ set_budget(const struct cgroups *cg, uint32_t mb, struct err *e)
 
 	if (cg->of[c] < 0)
 		return 0;
+	no_swap(cg);
 	if (mb == 0) {
 		struct sysinfo si;
 
