@@ -33,6 +33,7 @@ line_take(struct slots *s, struct slot_line *l)
 /* --- life -----------------------------------------------------------------*/
 
 static void on_retry(struct loop_timer *w);
+static void on_lull(struct loop_timer *w);
 
 int
 slots_init(struct slots *s, uint32_t max, struct err *e)
@@ -43,6 +44,7 @@ slots_init(struct slots *s, uint32_t max, struct err *e)
 	s->max = max;
 	s->never_used = 1;
 	s->retry.on_time = on_retry;
+	s->lull.on_time = on_lull;
 	return 0;
 }
 
@@ -52,6 +54,7 @@ slots_fini(struct slots *s)
 	if (s->v == NULL)
 		return;
 	loop_timer_stop(&s->retry);
+	loop_timer_stop(&s->lull);
 	free(s->v);
 	s->v = NULL;
 }
@@ -289,10 +292,26 @@ refill(struct slots *s)
 		line_add(s, &s->freed, carried);
 }
 
+static void
+on_lull(struct loop_timer *w)
+{
+	refill(container_of(w, struct slots, lull));
+}
+
+/*
+ * Standing up a slot costs more than the create that took one, and would
+ * compete with what that sandbox does first.  So with enough left it waits a
+ * moment, and then makes up for several at once.
+ */
 void
 slots_want(struct slots *s, uint32_t wanted)
 {
 	s->wanted = wanted;
+	if (wanted == 0 && s->ready.n > s->target / 2) {
+		if (!s->lull.active && s->ready.n + s->nmaking < s->target)
+			loop_timer_start(s->loop, &s->lull, SLOTS_LULL_MS);
+		return;
+	}
 	refill(s);
 }
 

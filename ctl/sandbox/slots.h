@@ -17,6 +17,7 @@ enum {
 	SLOTS_BATCH_MAX = 8,  /* stood up by one request */
 	SLOTS_REST_MIN = 256, /* freed ones that wait before the first goes */
 	SLOTS_SWEEP_MAX = 16,
+	SLOTS_LULL_MS = 25,	/* how long making up for a take may wait */
 	SLOTS_RETRY_MIN_MS = 5, /* doubled with each failure in a row */
 	SLOTS_RETRY_MAX_MS = 1000,
 };
@@ -51,7 +52,7 @@ struct slots {
 	uint32_t nmaking, nclearing, ntaken, wanted;
 	struct chan *rules, *spawn;
 	struct loop *loop;
-	struct loop_timer retry;
+	struct loop_timer retry, lull;
 	struct err last_error;
 	unsigned failures, kill_failures; /* in a row */
 	/* Numbers for new tenants; 0 and e if there are none. */
