@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -227,6 +228,26 @@ set_up(struct envd *d, const struct options *o, struct err *e)
 	return http_server_listen(d->http, fd, e);
 }
 
+/*
+ * What is ignored stays so in our children.  Not by signal(): glibc keeps two
+ * signals to itself, and posix_spawn() leaves just those ignored in whatever
+ * it starts, a daemon that `make` started among them.
+ */
+static void
+ignore_nothing(void)
+{
+	struct {
+		void *handler; /* NULL: the default */
+		unsigned long flags;
+		void *restorer;
+		uint64_t mask;
+	} none = { 0 };
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)syscall(
+		    SYS_rt_sigaction, sig, &none, NULL, sizeof(none.mask));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -249,9 +270,7 @@ main(int argc, char **argv)
 		return 2;
 	log_open("envd", o.level);
 	(void)umask(022);
-	/* What is ignored stays so in our children: nothing is. */
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
+	ignore_nothing();
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (set_up(&d, &o, &e) < 0) {
 		log_error("envd.start error=\"%s\"", e.msg);
