@@ -138,6 +138,15 @@ wrong(struct http1_head *h, int status, const char *why)
 	return -1;
 }
 
+/* Does the value begin on another line than the name? */
+static bool
+is_folded(const struct http1_head *h, const struct http1_header *f)
+{
+	const uint32_t end = f->name.at + f->name.len;
+
+	return memchr(h->base + end, '\n', f->value.at - end) != NULL;
+}
+
 static int
 look_at_headers(struct http1_head *h, bool request)
 {
@@ -150,6 +159,8 @@ look_at_headers(struct http1_head *h, bool request)
 			return wrong(h, 400, "header name followed by a blank");
 		if (memchr(h->base + f.name.at, ' ', f.name.len) != NULL)
 			return wrong(h, 400, "blank in a header name");
+		if (f.value.len > 0 && is_folded(h, &f))
+			return wrong(h, 400, "folded header line");
 		switch (f.name.len) {
 		case 4:
 			nhost += is(h, f.name, "host");
@@ -228,6 +239,8 @@ http1_request(struct http1_head *h, const char *p, size_t n)
 		return -1;
 	if (memchr(p + h->target.at, '#', h->target.len) != NULL)
 		return wrong(h, 400, "fragment in the request target");
+	if (memchr(p + h->target.at, '\t', h->target.len) != NULL)
+		return wrong(h, 400, "blank in the request target");
 	return 0;
 }
 
@@ -264,6 +277,18 @@ line_end_ok(struct http1_body *b, const char *p, size_t n)
 	return true;
 }
 
+/* Around chunks it takes any byte behind CR for LF, and LF alone at the end. */
+static bool
+framing_ok(struct http1_body *b, const char *p, const char *end)
+{
+	for (; p < end; p++) {
+		if (b->cr != (*p == '\n'))
+			return false;
+		b->cr = *p == '\r';
+	}
+	return true;
+}
+
 enum http1_piece
 http1_body_next(struct http1_body *b, const char **p, size_t *n)
 {
@@ -278,6 +303,11 @@ http1_body_next(struct http1_body *b, const char **p, size_t *n)
 	rc = llhttp_execute(&b->ll, from, *n);
 	upto = rc == HPE_OK ? from + *n : llhttp_get_error_pos(&b->ll);
 	if (rc != HPE_OK && rc != HPE_PAUSED)
+		return HTTP1_BAD;
+	if (b->chunked &&
+	    !(b->ndata > 0 ? framing_ok(b, from, b->data) &&
+				 framing_ok(b, b->data + b->ndata, upto)
+			   : framing_ok(b, from, upto)))
 		return HTTP1_BAD;
 	*n -= (size_t)(upto - from);
 	*p = upto;

@@ -3,7 +3,8 @@
  *
  * A head is parsed once it is whole, so that it means the same however it
  * arrived.  llhttp parses; what it tolerates beyond RFC 9112 (folded lines,
- * spaces before a colon, chunks without their line end) is refused here.
+ * spaces before a colon, blanks in a target, chunks without their line ends)
+ * is refused here: another program would read it in another way.
  */
 #ifndef HTTP_HTTP1_H
 #define HTTP_HTTP1_H
@@ -67,6 +68,7 @@ struct http1_body {
 	uint32_t overhead;
 	uint8_t line_end; /* of CR LF behind a chunk: bytes still to come */
 	bool chunked, counted, ended;
+	bool cr; /* the last byte around chunks was a CR */
 };
 
 /* Continues where the head stopped. */

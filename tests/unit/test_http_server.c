@@ -311,6 +311,17 @@ bodies(void)
 static void
 badly_behaved(void)
 {
+	/* What the parser takes for line ends, and others do not. */
+	static const char *const framing[] = {
+		"3\rXabc\r\n0\r\n\r\n",
+		"3;a\rXabc\r\n0\r\n\r\n",
+		"3\r\nabc\r\n0\rX\r\n",
+		"3\r\nabc\r\n0\r\n\rX",
+		"3\r\nabc\r\n0\r\n\n",
+		"0\rX\r\n",
+		"0\r\n\n",
+	};
+
 	check("get / HTTP/1.1\r\n\r\n", "400", "method", true);
 	check("GET / HTTP/1.1\r\n\r\n", "400", "Host", true);
 	check("GET / HTTP/1.1\r\n" H H "\r\n", "400", "Host", true);
@@ -346,6 +357,19 @@ badly_behaved(void)
 	check("POST /echo HTTP/1.1\r\n" H
 	      "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
 	    "400", "chunk", true);
+	for (size_t i = 0; i < countof(framing); i++) {
+		char text[256];
+
+		(void)snprintf(text, sizeof(text),
+		    "POST /echo HTTP/1.1\r\n" H
+		    "Transfer-Encoding: chunked\r\n\r\n%s",
+		    framing[i]);
+		check(text, "400", "chunk", true);
+	}
+	check("POST /echo HTTP/1.1\r\n" H
+	      "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+	    "400", "folded", true);
+	check("GET /a\tb HTTP/1.1\r\n" H "\r\n", "400", "blank", true);
 }
 
 static void
