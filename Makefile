@@ -129,7 +129,7 @@ envd.cflags  := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
                 -isystem /usr/share/include/llhttp -Os -g \
                 -ffunction-sections -fdata-sections -fno-pie \
                 -fno-asynchronous-unwind-tables $(warnings)
-envd.srcs    := $(call srcs,envd) dataplane/envd/envd_main.c \
+envd.srcs    := $(call srcs,envd) dataplane/envd/linux/envd_main.c \
                 $(call srcs,http) $(call srcs,base) \
                 $(filter dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 envd.objs    := $(patsubst %.c,$O/envd/%.o,$(envd.srcs)) \
@@ -145,7 +145,7 @@ $O/envd/llhttp/%.o: $(llhttp.dir)/%.c
 $O/bin/envd: $(envd.objs)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    envd (static)")
-	$(Q)$(CC) -static -no-pie -Wl,--gc-sections -o $@.full $^ \
+	$(Q)$(CC) -static -Wl,--gc-sections -o $@.full $^ \
 	    -lev -ljansson -lmd -lz -lm
 	$(Q)strip -o $@ $@.full
 programs += $O/bin/envd

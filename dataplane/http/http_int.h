@@ -157,4 +157,10 @@ void conn_queue(struct http_conn *c, const void *p, size_t n);
 void conn_send2(
     struct http_conn *c, const void *p, size_t n, const void *p2, size_t n2);
 
+/* linux/file.c, freebsd/file.c */
+/* Of send(2): what is said now and the file leave together.  0 if unknown. */
+extern const int send_file_follows;
+/* sendfile(2): how much went; -1 and EINVAL for files that it cannot read. */
+ssize_t file_to_socket(int sock, int file, int64_t from, size_t n);
+
 #endif

@@ -1,7 +1,6 @@
 /* What leaves a connection: a queue, and behind it perhaps a file. */
 #include <errno.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -35,7 +34,7 @@ would_wait(void)
 static void
 send_queue(struct http_conn *c)
 {
-	int more = c->file_fd >= 0 ? MSG_MORE : 0;
+	int more = c->file_fd >= 0 ? send_file_follows : 0;
 
 	while (c->out.len > 0) {
 		ssize_t n = send(
@@ -52,7 +51,7 @@ send_queue(struct http_conn *c)
 		buf_fini(&c->out);
 }
 
-/* For what sendfile cannot read: a pipe, some file systems of /proc. */
+/* For what sendfile(2) cannot read: a pipe, some file systems of /proc. */
 static ssize_t
 copy_some(struct http_conn *c, size_t n)
 {
@@ -74,13 +73,12 @@ copy_some(struct http_conn *c, size_t n)
 static ssize_t
 send_some(struct http_conn *c, size_t n)
 {
-	off_t off = (off_t)c->file_off;
-	ssize_t sent = sendfile(c->io.fd, c->file_fd, &off, n);
+	ssize_t sent = file_to_socket(c->io.fd, c->file_fd, c->file_off, n);
 
 	if (sent < 0 && (errno == EINVAL || errno == ENOSYS))
 		return copy_some(c, n < SCRATCH_BYTES ? n : SCRATCH_BYTES);
 	if (sent > 0)
-		c->file_off = off;
+		c->file_off += sent;
 	return sent;
 }
 
@@ -124,8 +122,8 @@ conn_send2(
     struct http_conn *c, const void *p, size_t n, const void *p2, size_t n2)
 {
 	struct iovec v[2] = {
-		{ (void *)(uintptr_t)p, n },
-		{ (void *)(uintptr_t)p2, n2 },
+		{ unconst(p), n },
+		{ unconst(p2), n2 },
 	};
 	struct msghdr m = { .msg_iov = v, .msg_iovlen = n2 > 0 ? 2 : 1 };
 	ssize_t sent = 0;

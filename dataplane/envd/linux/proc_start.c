@@ -38,7 +38,7 @@ strings_only(const json_t *v, const char *name, struct err *e)
 		const char *key;
 		json_t *x;
 
-		json_object_foreach ((json_t *)(uintptr_t)v, key, x)
+		json_object_foreach ((json_t *)unconst(v), key, x)
 			if (!json_is_string(x))
 				return err_set(e, ERR_INVALID,
 				    "field \"%s\".%.64s is not a string", name,
@@ -114,7 +114,7 @@ put_envs(struct buf *b, const json_t *envs)
 	const char *key, *comma = "";
 	json_t *v;
 
-	json_object_foreach ((json_t *)(uintptr_t)envs, key, v) {
+	json_object_foreach ((json_t *)unconst(envs), key, v) {
 		if (rc == 0)
 			rc = buf_puts(b, comma);
 		if (rc == 0)
@@ -168,10 +168,10 @@ make_argv(const struct wish *w)
 
 	if (all == NULL)
 		return NULL;
-	all[1] = (char *)(uintptr_t)w->cmd;
+	all[1] = unconst(w->cmd);
 	for (size_t i = 0; i < n; i++)
-		all[i + 2] = (char *)(uintptr_t)json_string_value(
-		    json_array_get(w->args, i));
+		all[i + 2] =
+		    unconst(json_string_value(json_array_get(w->args, i)));
 	return all;
 }
 
@@ -205,7 +205,7 @@ make_env(const struct envd *d, const struct user *u, const json_t *envs,
 	rc |= vars_set(out, "LOGNAME", u->name);
 	rc |= copy_vars(out, &d->user_vars);
 	rc |= copy_vars(out, &d->internal);
-	json_object_foreach ((json_t *)(uintptr_t)envs, key, v) {
+	json_object_foreach ((json_t *)unconst(envs), key, v) {
 		if (*key == '\0' || strchr(key, '=') != NULL)
 			return err_set(e, ERR_INVALID,
 			    "field \"envs\" has a name with '=' or without "

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "envd/proc_int.h"
 #include "io/log.h"
 
@@ -53,7 +54,7 @@ try_exec(const struct spawn *s, char *path)
 	(void)execve(path, s->argv, s->envp);
 	if (errno != ENOEXEC)
 		return;
-	s->argv[-1] = (char *)(uintptr_t) "/bin/sh";
+	s->argv[-1] = unconst("/bin/sh");
 	s->argv[0] = path;
 	(void)execve("/bin/sh", s->argv - 1, s->envp);
 	s->argv[0] = keep;

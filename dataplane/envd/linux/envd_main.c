@@ -207,7 +207,7 @@ set_up(struct envd *d, const struct options *o, struct err *e)
 		.conns_max = ENVD_CONNS_MAX };
 	int fd;
 
-	(void)strcpy(d->default_user, "root");
+	memcpy(d->default_user, "root", sizeof("root"));
 	set_limits(d);
 	if (read_boot(d, o, e) < 0 || set_vars(d, e) < 0)
 		return -1;

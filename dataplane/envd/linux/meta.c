@@ -85,7 +85,7 @@ static int
 add(struct meta *m, const char *name, const char *value, size_t *total,
     struct err *e)
 {
-	char key[META_KEY_MAX + 1];
+	char key[META_KEY_MAX + 1] = "";
 	size_t len = strlen(name);
 	void *more;
 
@@ -111,7 +111,7 @@ add(struct meta *m, const char *name, const char *value, size_t *total,
 	if (more == NULL)
 		return err_sys(e, "metadata");
 	m->v = more;
-	(void)strcpy(m->v[m->n].key, key);
+	memcpy(m->v[m->n].key, key, len + 1);
 	m->v[m->n++].value = value;
 	return 0;
 }
