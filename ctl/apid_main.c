@@ -171,7 +171,7 @@ memory_mb(const struct conf *c)
 static bool
 is_loopback(int fd)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
 	socklen_t n = sizeof(ss);
 	const struct sockaddr_in *v4 = (const void *)&ss;
 	const struct sockaddr_in6 *v6 = (const void *)&ss;

@@ -55,15 +55,15 @@ first_line(const char *path, char *to, size_t cap)
 static bool
 file_has(const char *path, const char *word)
 {
-	char line[512];
+	char line[512], *rest;
 	FILE *f = fopen(path, "re");
 	bool found = false;
 
 	if (f == NULL)
 		return false;
 	while (!found && fgets(line, sizeof(line), f) != NULL)
-		for (char *p = strtok(line, " \t\n"); p != NULL && !found;
-		     p = strtok(NULL, " \t\n"))
+		for (char *p = strtok_r(line, " \t\n", &rest);
+		     p != NULL && !found; p = strtok_r(NULL, " \t\n", &rest))
 			found = strcmp(p, word) == 0;
 	(void)fclose(f);
 	return found;

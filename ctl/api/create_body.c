@@ -106,7 +106,7 @@ take_secure(const json_t *v, void *out, struct err *e)
 static int
 check_strings(const json_t *v, size_t max, struct err *e)
 {
-	json_t *o = json_copy((json_t *)(uintptr_t)v), *x;
+	json_t *o = json_copy(unconst(v)), *x;
 	const char *name;
 	size_t bytes = 0;
 	int rc = 0;
@@ -137,7 +137,7 @@ take_metadata(const json_t *v, void *out, struct err *e)
 	if (check_strings(v, METADATA_MAX, e) < 0)
 		return -1;
 	sb_pairs_fini(&b->metadata);
-	o = json_copy((json_t *)(uintptr_t)v);
+	o = json_copy(unconst(v));
 	json_object_foreach (o, name, x)
 		if (rc == 0)
 			rc = sb_pairs_add(
@@ -159,7 +159,7 @@ static int
 take_env(const json_t *v, void *out, struct err *e)
 {
 	struct create_body *b = out;
-	json_t *o = json_copy((json_t *)(uintptr_t)v), *x;
+	json_t *o = json_copy(unconst(v)), *x;
 	const char *name;
 	int rc = check_strings(v, ENV_MAX, e);
 

@@ -95,7 +95,7 @@ warn_unknown(const json_t *network, struct network_body *out)
 		"egressProxy", "allowPublicTraffic", "maskRequestHost",
 		"httpsPorts", "allow_internet_access" };
 	/* Walking needs an object that may be written. */
-	json_t *o = json_copy((json_t *)(uintptr_t)network), *v;
+	json_t *o = json_copy(unconst(network)), *v;
 	const char *name;
 	size_t used = 0;
 

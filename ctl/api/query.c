@@ -335,7 +335,7 @@ page_token_text(const struct page_token *t, char to[PAGE_TOKEN_TEXT])
 int
 page_token_parse(const char *s, struct page_token *out, struct err *e)
 {
-	char text[96], *id, *order;
+	char text[96] = "", *id, *order;
 	struct err ignored;
 
 	*out = (struct page_token){ .ms = 0 };

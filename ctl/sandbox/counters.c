@@ -37,7 +37,8 @@ counter_next(struct engine *en, enum store_counter c, struct err *e)
 		return 0;
 	}
 	if (next >= en->counter[c].reserved) {
-		uint32_t upto = next < LAST - BLOCK ? next + BLOCK : LAST;
+		uint32_t upto =
+		    next < (uint32_t)LAST - BLOCK ? next + BLOCK : LAST;
 
 		if (store_counter_set(en->store, c, upto, e) < 0)
 			return 0;

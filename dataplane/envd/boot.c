@@ -31,10 +31,12 @@ number(const char *key, const char *text, uint64_t max, uint64_t *out,
 static int
 text(const char *key, const char *from, char *to, size_t cap, struct err *e)
 {
-	if (strlen(from) >= cap)
+	size_t n = strlen(from);
+
+	if (n >= cap)
 		return err_set(e, ERR_INVALID,
 		    "boot record: %s is longer than %zu bytes", key, cap - 1);
-	(void)strcpy(to, from);
+	memcpy(to, from, n + 1);
 	return 0;
 }
 

@@ -309,7 +309,7 @@ unpack(struct upload *u, const char *p, size_t n, struct err *e)
 	static unsigned char out[WRITE_BYTES];
 	int rc = Z_OK;
 
-	u->z.next_in = (Bytef *)(uintptr_t)p;
+	u->z.next_in = unconst(p);
 	u->z.avail_in = (uInt)n;
 	while (rc == Z_OK && (u->z.avail_in > 0 || u->z.avail_out == 0)) {
 		bool fresh = u->z.total_in == 0;

@@ -12,11 +12,11 @@
 #include "envd/text.h"
 
 struct walk {
-	struct buf *b;
+	struct buf b;
 	char shown[PATH_MAX]; /* below what was asked for */
 	char real[PATH_MAX];  /* below where that leads */
 	bool any;
-	struct err *e;
+	struct err e;
 };
 
 struct names {
@@ -97,27 +97,27 @@ static int
 one(struct walk *w, const char *name, uint64_t depth)
 {
 	size_t shown = push(w->shown, name), real = push(w->real, name);
-	size_t before = w->b->len;
+	size_t before = w->b.len;
 	struct stat st;
 	bool gone = false;
 	int rc = 0;
 
 	if (shown == 0 || real == 0)
 		return err_set(
-		    w->e, ERR_SYS, "path below '%.200s' too long", w->shown);
+		    &w->e, ERR_SYS, "path below '%.200s' too long", w->shown);
 	if (w->any)
-		rc = buf_puts(w->b, ",");
+		rc = buf_puts(&w->b, ",");
 	if (rc == 0)
-		rc = entry_put(w->b, w->shown, w->real, &gone, w->e);
+		rc = entry_put(&w->b, w->shown, w->real, &gone, &w->e);
 	else
-		rc = err_set(w->e, ERR_TOOBIG, "the listing is too long");
+		rc = err_set(&w->e, ERR_TOOBIG, "the listing is too long");
 	if (rc == 0) {
 		w->any = true;
 		if (depth > 1 && lstat(w->real, &st) == 0 &&
 		    S_ISDIR(st.st_mode))
 			rc = walk(w, depth - 1);
-	} else if (w->e->kind == ERR_SYS && gone) {
-		w->b->len = before; /* went away meanwhile */
+	} else if (w->e.kind == ERR_SYS && gone) {
+		w->b.len = before; /* went away meanwhile */
 		rc = 0;
 	}
 	w->shown[shown] = '\0';
@@ -129,7 +129,7 @@ static int
 walk(struct walk *w, uint64_t depth)
 {
 	struct names x = { NULL, 0, 0 };
-	int rc = read_names(w->real, &x, w->e);
+	int rc = read_names(w->real, &x, &w->e);
 
 	for (size_t i = 0; i < x.n && rc == 0; i++)
 		rc = one(w, x.v[i], depth);
@@ -168,26 +168,23 @@ really(struct rpc *c, const char *path, char real[PATH_MAX])
 static void
 list(struct rpc *c, struct walk *w, uint64_t depth)
 {
-	struct err e = { 0 };
-	struct buf b;
+	struct buf *b = &w->b;
 
-	buf_init(&b, ENVD_LISTING_MAX);
-	w->b = &b;
-	w->e = &e;
-	if (buf_puts(&b, "{\"entries\":[") == 0 &&
+	buf_init(b, ENVD_LISTING_MAX);
+	if (buf_puts(b, "{\"entries\":[") == 0 &&
 	    walk(w, depth == 0 ? 1 : depth) == 0) {
-		if (w->any && buf_puts(&b, "]}") == 0)
-			rpc_reply(c, b.data, b.len);
+		if (w->any && buf_puts(b, "]}") == 0)
+			rpc_reply(c, b->data, b->len);
 		else if (!w->any)
 			rpc_reply(c, "{}", 2);
 		else
 			rpc_fail(c, RPC_RESOURCE_EXHAUSTED,
 			    "the listing is too long");
-	} else if (e.kind == ERR_TOOBIG)
-		rpc_fail_err(c, &e);
+	} else if (w->e.kind == ERR_TOOBIG)
+		rpc_fail_err(c, &w->e);
 	else
-		rpc_fail(c, RPC_INTERNAL, "%s", e.msg);
-	buf_fini(&b);
+		rpc_fail(c, RPC_INTERNAL, "%s", w->e.msg);
+	buf_fini(b);
 }
 
 void

@@ -100,7 +100,7 @@ check(const struct init *x, struct err *e)
 	if (x->workdir != NULL && strlen(x->workdir) >= PATH_MAX)
 		return err_set(
 		    e, ERR_INVALID, "field \"defaultWorkdir\" is too long");
-	json_object_foreach ((json_t *)(uintptr_t)x->vars, name, v)
+	json_object_foreach ((json_t *)unconst(x->vars), name, v)
 		if (!json_is_string(v) || *name == '\0' ||
 		    strchr(name, '=') != NULL)
 			return err_set(e, ERR_INVALID,
@@ -127,7 +127,7 @@ set_vars(struct envd *d, const json_t *vars, struct err *e)
 	const char *name;
 	json_t *v;
 
-	json_object_foreach ((json_t *)(uintptr_t)vars, name, v) {
+	json_object_foreach ((json_t *)unconst(vars), name, v) {
 		if (vars_get(&d->internal, name) != NULL)
 			continue; /* ours */
 		if (vars_set(&fresh, name, json_string_value(v)) < 0) {
@@ -150,7 +150,8 @@ apply(struct envd *d, const struct init *x, struct err *e)
 	if (replace(&d->token, x->has_token ? x->token : NULL, e) < 0)
 		return -1;
 	if (x->user != NULL && *x->user != '\0')
-		(void)strcpy(d->default_user, x->user);
+		(void)snprintf(
+		    d->default_user, sizeof(d->default_user), "%s", x->user);
 	if (x->workdir != NULL && *x->workdir != '\0' &&
 	    replace(&d->default_workdir, x->workdir, e) < 0)
 		return -1;

@@ -60,6 +60,7 @@ multipart_param(const char *header, const char *name, char *to, size_t cap)
 		found = n == len && strncasecmp(s, name, len) == 0;
 		s = blanks(s + n);
 		if (*s == '=') {
+			/* cppcheck-suppress legacyUninitvar; it is filled */
 			s = value(blanks(s + 1), found ? to : skipped,
 			    found ? cap : sizeof(skipped));
 			if (s == NULL)

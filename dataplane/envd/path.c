@@ -64,7 +64,7 @@ path_resolve(const char *in, const char *home, const char *workdir,
 		return below(home, in, out, e);
 	if (strlen(in) >= PATH_MAX)
 		return err_set(e, ERR_INVALID, "path is too long");
-	(void)strcpy(out, in);
+	memcpy(out, in, strlen(in) + 1);
 	return 0;
 }
 
@@ -84,7 +84,7 @@ path_base(const char *path, char to[NAME_MAX + 1])
 	memcpy(to, path + from, end - from);
 	to[end - from] = '\0';
 	if (to[0] == '\0')
-		(void)strcpy(to, ".");
+		memcpy(to, ".", 2);
 	return to;
 }
 

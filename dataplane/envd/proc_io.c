@@ -1,5 +1,6 @@
 /* What goes into a process and comes out of it, and when that is over. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ proc_drain(struct proc *p)
 static const char *
 signal_text(int sig, char to[32])
 {
-	static const char *const names[] = {
+	static const char *const names[SIGTERM + 1] = {
 		[1] = "hangup",
 		[2] = "interrupt",
 		[3] = "quit",
@@ -94,10 +95,11 @@ signal_text(int sig, char to[32])
 		[15] = "terminated",
 	};
 
-	if (sig > 0 && (size_t)sig < countof(names))
-		return names[sig];
-	(void)snprintf(to, 32, "signal %d", sig);
-	return to;
+	if (sig <= 0 || sig > SIGTERM) {
+		(void)snprintf(to, 32, "signal %d", sig);
+		return to;
+	}
+	return names[sig];
 }
 
 static void

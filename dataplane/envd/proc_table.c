@@ -109,7 +109,8 @@ static void
 keep(struct proc *p, const char *event)
 {
 	struct procs *ps = p->all;
-	struct ended *x = malloc(sizeof(*x) + strlen(event) + 1);
+	size_t size = strlen(event) + 1;
+	struct ended *x = malloc(sizeof(*x) + size);
 
 	if (x == NULL)
 		return; /* it is only a courtesy */
@@ -119,7 +120,7 @@ keep(struct proc *p, const char *event)
 	x->pid = p->pid;
 	x->tag = take(&p->tag);
 	x->until = mono_after_ms(mono_now(), PROC_ENDED_MS);
-	(void)strcpy(x->event, event);
+	memcpy(x->event, event, size);
 	*ps->ended_end = x;
 	ps->ended_end = &x->next;
 	ps->nended++;

@@ -144,9 +144,9 @@ basic_name(const struct http_req *r, char name[ENVD_USER_MAX])
 	if (colon == NULL)
 		return 0;
 	*colon = '\0';
-	if (strlen(plain) >= ENVD_USER_MAX)
+	if (colon - plain >= ENVD_USER_MAX)
 		return -1;
-	(void)strcpy(name, plain);
+	memcpy(name, plain, (size_t)(colon - plain) + 1);
 	return 1;
 }
 

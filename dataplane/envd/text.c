@@ -292,7 +292,7 @@ field_bytes(
 int
 gunzip_all(const char *p, size_t n, struct buf *out, struct err *e)
 {
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n };
+	z_stream z = { .next_in = unconst(p), .avail_in = (uInt)n };
 	int rc = inflateInit2(&z, 16 + MAX_WBITS);
 
 	while (rc == Z_OK) {

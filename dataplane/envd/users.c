@@ -161,11 +161,11 @@ user_find(const char *name, struct user *out, struct err *e)
 		    !field_id(&l, 3, &out->gid) ||
 		    l.len[5] >= sizeof(out->home))
 			continue;
-		(void)strcpy(out->name, name);
+		memcpy(out->name, name, strlen(name) + 1);
 		memcpy(out->home, l.f[5], l.len[5]);
 		out->home[l.len[5]] = '\0';
 		if (out->home[0] != '/')
-			(void)strcpy(out->home, "/");
+			memcpy(out->home, "/", 2);
 		find_groups(out);
 		return 0;
 	}

@@ -259,7 +259,7 @@ http1_body_begin(struct http1_body *b, const struct http1_head *h)
 {
 	memset(b, 0, sizeof(*b));
 	b->ll = h->ll;
-	b->ll.settings = (void *)(uintptr_t)&body_settings;
+	b->ll.settings = unconst(&body_settings);
 	b->ll.data = b;
 	b->ll.upgrade = 0;
 	b->chunked = h->chunked;

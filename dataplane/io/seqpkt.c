@@ -48,7 +48,7 @@ int
 seqpkt_send(int fd, const void *msg, size_t len, const int *fds, size_t nfds,
     struct err *e)
 {
-	struct iovec iov = { (void *)(uintptr_t)msg, len };
+	struct iovec iov = { unconst(msg), len };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	union control ctl;
 
@@ -105,6 +105,7 @@ ssize_t
 seqpkt_recv(int fd, void *msg, size_t cap, int fds[SEQPKT_FDS_MAX],
     size_t *nfds, struct err *e)
 {
+	/* cppcheck-suppress ctuuninitvar; it is what recvmsg fills */
 	struct iovec iov = { msg, cap };
 	union control ctl;
 	struct msghdr mh = {

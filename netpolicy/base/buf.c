@@ -23,7 +23,7 @@ buf_fini(struct buf *b)
 static void
 slide(struct buf *b)
 {
-	if (b->data != b->base && b->len > 0)
+	if (b->base != NULL && b->data != b->base && b->len > 0)
 		memmove(b->base, b->data, b->len);
 	b->data = b->base;
 }

@@ -20,8 +20,7 @@ static int PRINTF(4, 0) vset(
 	return -1;
 }
 
-int
-err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
+int(err_set)(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -31,8 +30,7 @@ err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 	return -1;
 }
 
-int
-err_sys(struct err *e, const char *fmt, ...)
+int(err_sys)(struct err *e, const char *fmt, ...)
 {
 	int sys = errno; /* before anything can change it */
 	va_list ap;
@@ -43,8 +41,7 @@ err_sys(struct err *e, const char *fmt, ...)
 	return -1;
 }
 
-int
-err_wrap(struct err *e, const char *fmt, ...)
+int(err_wrap)(struct err *e, const char *fmt, ...)
 {
 	char ctx[128], old[sizeof(e->msg)];
 	va_list ap;
@@ -58,8 +55,7 @@ err_wrap(struct err *e, const char *fmt, ...)
 	return -1;
 }
 
-int
-err_at(struct err *e, const char *fmt, ...)
+int(err_at)(struct err *e, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -69,8 +65,7 @@ err_at(struct err *e, const char *fmt, ...)
 	return -1;
 }
 
-int
-err_under(struct err *e, const char *fmt, ...)
+int(err_under)(struct err *e, const char *fmt, ...)
 {
 	char up[64], old[sizeof(e->where)];
 	va_list ap;

@@ -33,6 +33,13 @@ struct err {
 };
 
 /* Every setter returns -1, so that a failing line is one line. */
+static inline int
+err_minus_1(int rc)
+{
+	(void)rc;
+	return -1;
+}
+
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
     PRINTF(3, 4);
 /* As err_set with ERR_SYS: keeps errno and appends its text. */
@@ -42,6 +49,13 @@ int err_wrap(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 /* Says where in the input it was; err_under goes one level up. */
 int err_at(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 int err_under(struct err *e, const char *fmt, ...) PRINTF(2, 3);
+
+/* Seen where they are called, too: who looks at one file may rely on it. */
+#define err_set(...)   err_minus_1(err_set(__VA_ARGS__))
+#define err_sys(...)   err_minus_1(err_sys(__VA_ARGS__))
+#define err_wrap(...)  err_minus_1(err_wrap(__VA_ARGS__))
+#define err_at(...)    err_minus_1(err_at(__VA_ARGS__))
+#define err_under(...) err_minus_1(err_under(__VA_ARGS__))
 
 /* The HTTP status that kind stands for. */
 int err_status(enum err_kind kind);

@@ -51,6 +51,19 @@ drop_fd(int *fd)
 	*fd = -1;
 }
 
+/*
+ * For an interface of others that takes what it only reads without const, as
+ * those of iovecs, zlib and jansson do.
+ */
+static inline void *
+unconst(const void *p)
+{
+	void *q;
+
+	memcpy(&q, &p, sizeof(q));
+	return q;
+}
+
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member)                                          \
 	((type *)(void *)((char *)(p)-offsetof(type, member)))

@@ -268,7 +268,7 @@ start(struct conn *w, const struct box *b, const char *process)
 	out[n++] = (char)(m >> 8);
 	out[n++] = (char)m;
 	memcpy(out + n, json, (size_t)m);
-	send_all(w, out, (size_t)(n + m));
+	send_all(w, out, (size_t)n + (size_t)m);
 }
 
 /* Envelopes hold NUL bytes, so this is no strstr. */

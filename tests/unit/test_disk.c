@@ -77,6 +77,8 @@ makes_what_an_overlay_needs(struct disk *d)
 	CHECK(disk_make(d, &m, &e) < 0 && e.kind == ERR_CONFLICT);
 	dir = disk_dir(d, "one", &e);
 	CHECK(dir >= 0);
+	if (dir < 0)
+		return;
 	CHECK(
 	    fstatat(dir, "upper", &st, 0) == 0 && (st.st_mode & 07777) == 0755);
 	CHECK(fstatat(dir, "work", &st, 0) == 0 && S_ISDIR(st.st_mode));

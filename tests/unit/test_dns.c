@@ -200,7 +200,7 @@ static uint16_t seen_id, seen_port[2];
 static void
 upstream_answer(int fd, uint8_t *p, size_t n, struct sockaddr_in *from)
 {
-	struct dns_query q;
+	struct dns_query q = { .id = 0 };
 	uint8_t type = p[n - 3], a[DNS_ERROR_MAX];
 	static int twos;
 
@@ -225,7 +225,7 @@ upstream_udp(void *arg)
 {
 	int fd = *(int *)arg;
 	uint8_t p[512];
-	struct sockaddr_in from;
+	struct sockaddr_in from = { .sin_port = 0 };
 
 	for (;;) {
 		socklen_t len = sizeof(from);

@@ -224,6 +224,16 @@ merged(const struct np_ok *ok)
 	return true;
 }
 
+/* A second time, a pass finds nothing more to do. */
+static bool
+settles(int (*pass)(struct np_ir *ir, struct err *e), struct np_ir *ir,
+    struct err *e)
+{
+	if (pass(ir, e) < 0)
+		return false;
+	return pass(ir, e) == 0;
+}
+
 static bool
 passes_keep(const struct gen_made *m, struct err *e)
 {
@@ -237,10 +247,9 @@ passes_keep(const struct gen_made *m, struct err *e)
 		return false;
 	memcpy(ir.v, m->ir.v, m->ir.n * sizeof(*ir.v));
 	if (which != 1)
-		good = np_pass_merge(&ir, e) >= 0 && np_pass_merge(&ir, e) == 0;
+		good = settles(np_pass_merge, &ir, e);
 	if (which != 0)
-		good = good && np_pass_shadow(&ir, e) >= 0 &&
-		       np_pass_shadow(&ir, e) == 0;
+		good = good && settles(np_pass_shadow, &ir, e);
 	for (int i = 0; i < FLOWS && good; i++) {
 		struct np_addr a = gen_flow(&m->ir);
 		const struct np_rule *r = np_judge(&ir, a);

@@ -31,7 +31,7 @@ struct anchor {
 static void
 take_cidr(struct anchor *a, char *line)
 {
-	char *word = strtok(line, " \t");
+	char *rest, *word = strtok_r(line, " \t", &rest);
 
 	if (a->nok == MAX_CIDRS || np_prefix_parse(word, &a->ok[a->nok]) < 0)
 		a->bad = true;
@@ -43,7 +43,7 @@ static void
 take_rule(struct anchor *a, char *line)
 {
 	struct rule *r = &a->rules[a->nrules];
-	char *w = strtok(line, " ");
+	char *rest, *w = strtok_r(line, " ", &rest);
 	bool quick = false;
 
 	if (a->nrules == MAX_RULES) {
@@ -51,7 +51,7 @@ take_rule(struct anchor *a, char *line)
 		return;
 	}
 	*r = (struct rule){ .action = strcmp(w, "pass") == 0 ? PASS : BLOCK };
-	while ((w = strtok(NULL, " ")) != NULL) {
+	while ((w = strtok_r(NULL, " ", &rest)) != NULL) {
 		if (strcmp(w, "quick") == 0)
 			quick = true;
 		else if (strcmp(w, "inet") == 0)

@@ -368,8 +368,8 @@ bad_requests(void)
 		"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/2.0\r\nHost: a.b\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: 1-isb.x\r\nHost: 1-isb.x\r\n\r\n",
 		"CONNECT a.b:1 HTTP/1.1\r\nHost: 1-isb.x\r\n\r\n",
-		"POST / HTTP/1.1\r\nHost: 1-isb.x\r\nContent-Length: 1\r\n"
-		"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		("POST / HTTP/1.1\r\nHost: 1-isb.x\r\nContent-Length: 1\r\n"
+		 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
 		"GET / HTTP/1.1\nHost: 1-isb.x\n\n", "\x16\x03\x01\x02" };
 	bool cut;
 	char *big;

@@ -75,7 +75,7 @@ clear_all(const struct substrate *s, const struct sub_scrap *scraps, size_t n)
 	}
 	if (files)
 		disk_forget(&s->disk);
-	_exit(failed);
+	_exit(failed ? 1 : 0);
 }
 
 int

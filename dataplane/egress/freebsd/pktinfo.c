@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/own.h"
 #include "egress/egress_int.h"
 
 union control {
@@ -69,7 +70,7 @@ pktinfo_send(int fd, const void *p, size_t n,
     const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
 	union control ctl;
-	struct iovec v = { .iov_len = n };
+	struct iovec v = { unconst(p), n };
 	struct sockaddr_storage to = *peer;
 	struct msghdr m = { .msg_name = &to,
 		.msg_namelen = peer->ss_len,
@@ -79,7 +80,6 @@ pktinfo_send(int fd, const void *p, size_t n,
 	struct cmsghdr *c;
 	struct in6_pktinfo i6;
 
-	memcpy(&v.iov_base, &p, sizeof(p)); /* it is not written to */
 	memset(&ctl, 0, sizeof(ctl));
 	if (peer->ss_family == AF_INET) {
 		const struct sockaddr_in *s4 = (const void *)local;

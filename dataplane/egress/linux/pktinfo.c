@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/own.h"
 #include "egress/egress_int.h"
 
 union control {
@@ -71,7 +72,7 @@ pktinfo_send(int fd, const void *p, size_t n,
     const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
 	union control ctl;
-	struct iovec v = { .iov_len = n };
+	struct iovec v = { unconst(p), n };
 	struct sockaddr_storage to = *peer;
 	struct msghdr m = { .msg_name = &to,
 		.msg_iov = &v,
@@ -81,7 +82,6 @@ pktinfo_send(int fd, const void *p, size_t n,
 	struct in6_pktinfo i6;
 	struct cmsghdr *c;
 
-	memcpy(&v.iov_base, &p, sizeof(p)); /* it is not written to */
 	memset(&ctl, 0, sizeof(ctl));
 	if (peer->ss_family == AF_INET) {
 		i4.ipi_spec_dst =
