@@ -58,6 +58,14 @@ call('good-socketpair', 53, 1, 1, 0, ctypes.addressof(pair))
 for proto in (4, 12, 16):
     call('netlink-%d' % proto, 41, 16, 3, proto)
 call('netlink-high', 41, 16, 3, (1 << 32) | 12)
+for proto in (33, 115, 132, 136, 256):
+    for fam in (2, 10):
+        for kind in (1, 2, 5, 6):
+            call('proto-%d-%d-%d' % (proto, fam, kind), 41, fam, kind, proto)
+call('proto-high', 41, (7 << 32) | 2, 1, (3 << 32) | 132)
+for fam in (2, 10):
+    call('good-tcp-%d' % fam, 41, fam, 1, 6)
+    call('good-udp-%d' % fam, 41, fam, 2, 17)
 for fam in (1, 2, 10):
     call('good-socket-%d' % fam, 41, fam, 1, 0)
 call('good-netlink', 41, 16, 3, 0)
@@ -84,7 +92,7 @@ def rights(s):
                 check(result == "ENOSYS", "%s: %s" % (name, result))
             elif name.startswith("socket"):
                 check(result == "EAFNOSUPPORT", "%s: %s" % (name, result))
-            elif name.startswith("netlink-"):
+            elif name.startswith(("netlink-", "proto-")):
                 check(result == "EPROTONOSUPPORT", "%s: %s" % (name, result))
             elif name == "mknod":
                 check(result != "ok", "%s: %s" % (name, result))

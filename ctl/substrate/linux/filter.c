@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -87,6 +88,13 @@ static const uint64_t namespaces[] = {
 	0x80, /* CLONE_NEWTIME; in clone() it is part of the exit signal */
 };
 
+/*
+ * Protocols that live in modules: asking for a socket is enough for the host
+ * to load one, and each is code that few have looked at.
+ */
+static const uint32_t protocols[] = { IPPROTO_DCCP, 115 /* L2TP */,
+	IPPROTO_SCTP, IPPROTO_UDPLITE, 256 /* SMC */ };
+
 static const uint32_t families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
 
 static int
@@ -139,6 +147,19 @@ refuse_netlink(scmp_filter_ctx f, int *rc)
 		    SCMP_A2(SCMP_CMP_MASKED_EQ, 1u << bit, 1u << bit));
 }
 
+static void
+refuse_protocols(scmp_filter_ctx f, int *rc)
+{
+	static const uint32_t inet[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; i < countof(inet); i++)
+		for (size_t k = 0; k < countof(protocols) && *rc == 0; k++)
+			*rc = seccomp_rule_add(f,
+			    SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket),
+			    2, SCMP_A0(SCMP_CMP_MASKED_EQ, ~0u, inet[i]),
+			    SCMP_A2(SCMP_CMP_MASKED_EQ, ~0u, protocols[k]));
+}
+
 /* Pairs are made of local sockets; a family's own code runs before it says no.
  */
 static void
@@ -178,6 +199,7 @@ rules_parked(scmp_filter_ctx f)
 		    f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	refuse_families(f, 0, 0, &rc);
 	refuse_pairs(f, &rc);
+	refuse_protocols(f, &rc);
 	refuse_netlink(f, &rc);
 	return rc;
 }
