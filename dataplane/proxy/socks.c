@@ -11,7 +11,7 @@
 /* One request for sockets under way; answers may find the sandbox gone. */
 struct ask {
 	struct ask *next;
-	uint32_t seq, incarnation, n;
+	uint32_t seq, slot, incarnation, n;
 	enum np_family family;
 	char id[TARGET_ID_MAX];
 };
@@ -46,6 +46,7 @@ ask(struct proxy *p, struct route *r, enum np_family f, uint32_t n)
 		return -1;
 	}
 	*a = (struct ask){ .seq = m.h.seq,
+		.slot = r->slot,
 		.incarnation = r->incarnation,
 		.n = n,
 		.family = f };
@@ -145,7 +146,11 @@ route_of(struct proxy *p, const struct ask *a)
 {
 	struct route *r = table_find(p, a->id);
 
-	return r != NULL && r->incarnation == a->incarnation ? r : NULL;
+	/* Slots made together share a number: both are needed. */
+	return r != NULL && r->slot == a->slot &&
+		       r->incarnation == a->incarnation
+		   ? r
+		   : NULL;
 }
 
 /* Whatever is called here may end the sandbox: look it up each time. */
