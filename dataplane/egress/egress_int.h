@@ -17,7 +17,9 @@ enum {
 	SLOTS_MAX = 32768,
 	QUERIES_MAX = 2048,	/* on their way, over UDP */
 	QUERIES_PER_SLOT = 128, /* of one sandbox */
-	STREAMS_MAX = 512,	/* TCP connections of sandboxes */
+	QUERIES_BUSY = QUERIES_MAX / 2,
+	QUERIES_PER_SLOT_BUSY = 8, /* of one, once so many are on their way */
+	STREAMS_MAX = 512,	   /* TCP connections of sandboxes */
 	STREAMS_PER_SLOT = 8,
 	RATE_PER_S = 200, /* queries of one sandbox, in the long run */
 	RATE_BURST = 400,

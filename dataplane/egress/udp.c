@@ -153,6 +153,16 @@ forward(struct egress *g, int back, struct client *c, const uint8_t *p,
 	next_try(q);
 }
 
+/* A few that ask for names which nobody answers leave room for all others. */
+static bool
+has_room(const struct egress *g, const struct client *c)
+{
+	if (g->nqueries >= QUERIES_BUSY)
+		return g->nqueries < QUERIES_MAX &&
+		       c->queries < QUERIES_PER_SLOT_BUSY;
+	return c->queries < QUERIES_PER_SLOT;
+}
+
 static void
 one_query(struct egress *g, int fd, size_t n,
     const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
@@ -169,9 +179,7 @@ one_query(struct egress *g, int fd, size_t n,
 	rcode = dns_query_parse(room, n, &q);
 	if (q.ignore)
 		return;
-	if (rcode == DNS_NOERROR &&
-	    (g->nup == 0 || g->nqueries >= QUERIES_MAX ||
-		c->queries >= QUERIES_PER_SLOT))
+	if (rcode == DNS_NOERROR && (g->nup == 0 || !has_room(g, c)))
 		rcode = DNS_SERVFAIL;
 	if (rcode == DNS_NOERROR) {
 		forward(g, fd, c, room, n, &q, peer, local);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -351,6 +352,56 @@ over_tcp(uint16_t port)
 	(void)close(fd);
 }
 
+/* A sandbox's socket: slot n has the address 127.0.1.2n. */
+static int
+of_slot(unsigned n, uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(0x7f000100u + 2 * n) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		abort();
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_port = htons(port);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		abort();
+	return fd;
+}
+
+/* How many of n questions that have no answer are refused at once. */
+static unsigned
+refused_of(unsigned n, int fd)
+{
+	unsigned refused = 0;
+	uint8_t p[512];
+
+	for (unsigned i = 0; i < n; i++) {
+		(void)send(fd, p, query(p, (uint16_t)i, 3), 0);
+		if (i % 32 == 31)
+			(void)usleep(5000); /* it reads while we wait */
+	}
+	(void)usleep(200000);
+	while (recv(fd, p, sizeof(p), MSG_DONTWAIT) > 0)
+		refused += (p[3] & 0xf) == DNS_SERVFAIL;
+	return refused;
+}
+
+static void
+few_do_not_take_all(uint16_t port)
+{
+	int fd;
+
+	for (unsigned i = 0; i < 8; i++) {
+		fd = of_slot(i, port);
+		CHECK(refused_of(130, fd) == 2);
+		(void)close(fd);
+	}
+	fd = of_slot(8, port);
+	CHECK(refused_of(10, fd) == 2);
+	(void)close(fd);
+}
+
 static void
 daemons(void)
 {
@@ -368,6 +419,7 @@ daemons(void)
 	pid = daemon_start(udp, tcp, "127.0.0.0/8", up);
 	over_udp(port);
 	over_tcp(port);
+	few_do_not_take_all(port);
 	stop(pid);
 
 	/* Loopback is none of these sandboxes: silence, and a closed door. */
@@ -386,6 +438,9 @@ daemons(void)
 int
 main(void)
 {
+	struct rlimit files = { 4096, 4096 };
+
+	(void)setrlimit(RLIMIT_NOFILE, &files); /* the daemon's */
 	queries();
 	long_names();
 	answers();
