@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "base/own.h"
@@ -23,6 +24,30 @@ same_secret(struct text given, const char *want)
 	for (size_t i = 0; i < given.n && n > 0; i++)
 		diff |= (unsigned char)(given.p[i] ^ want[i % n]);
 	return diff == 0;
+}
+
+/*
+ * Of what says where a request goes and who may send it there is one: another
+ * proxy on the way may have looked at the other.
+ */
+static bool
+said_twice(const struct http1_head *h, const char *base)
+{
+	static const char *const once[] = { "e2b-sandbox-id",
+		"e2b-sandbox-port", "e2b-traffic-access-token" };
+	unsigned n[3] = { 0 };
+
+	for (uint32_t i = 0; i < h->nheaders; i++)
+		for (size_t k = 0; k < countof(once); k++) {
+			struct http1_span name = h->header[i].name;
+
+			if (name.len == strlen(once[k]) &&
+			    strncasecmp(base + name.at, once[k], name.len) ==
+				0 &&
+			    ++n[k] > 1)
+				return true;
+		}
+	return false;
 }
 
 static void
@@ -174,6 +199,8 @@ route(struct conn *c, const char *base, size_t len)
 	wrong = target_find(head_get(&head, base, "host"),
 	    head_get(&head, base, "e2b-sandbox-id"),
 	    head_get(&head, base, "e2b-sandbox-port"), &t);
+	if (wrong == NULL && said_twice(&head, base))
+		wrong = "An E2b header is there twice";
 	if (wrong == NULL && !find_route(c, &t, &r))
 		return; /* the head stays, and is looked at again */
 	begin(c, &head, base);

@@ -371,6 +371,12 @@ bad_requests(void)
 		("POST / HTTP/1.1\r\nHost: 1-isb.x\r\nContent-Length: 1\r\n"
 		 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
 		"GET / HTTP/1.1\nHost: 1-isb.x\n\n", "\x16\x03\x01\x02" };
+	static const char *const twice[] = {
+		"e2b-sandbox-id: other\r\n\r\n",
+		"E2B-Sandbox-Port: 2\r\n\r\n",
+		("E2b-Traffic-Access-Token: a\r\n"
+		 "E2b-Traffic-Access-Token: b\r\n\r\n"),
+	};
 	bool cut;
 	char *big;
 	int fd;
@@ -387,6 +393,14 @@ bad_requests(void)
 			printf("# %s: %s\n", bad[i], got);
 		CHECK(*got == '\0' || strncmp(got, "HTTP/1.1 4", 10) == 0 ||
 		      strncmp(got, "HTTP/1.1 5", 10) == 0);
+	}
+	for (size_t i = 0; i < sizeof(twice) / sizeof(twice[0]); i++) {
+		fd = tcp_to(px.port);
+		put(fd, "GET / HTTP/1.1\r\nHost: localhost\r\n"
+			"E2b-Sandbox-Id: isb\r\nE2b-Sandbox-Port: 1\r\n");
+		put(fd, twice[i]);
+		CHECK(has(get_head(fd), "400 "));
+		(void)close(fd);
 	}
 	big = malloc(100000);
 	memset(big, 'a', 100000);
