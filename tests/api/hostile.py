@@ -187,6 +187,41 @@ def _():
           after=lambda bad, good: same(good.sh("getent ahostsv4 one.example | awk 'NR==1{print $1}'"), "1.1.1.1"))
 
 
+# docs/privsep.md: capabilities, no_new_privs, whether root, and descriptors
+# besides 0 to 2, the loop's and the store's.
+RIGHTS = {
+    "coppice-privd rules": (1 << 12, 0, True, {"rules"}),
+    "coppice-privd spawn": (0x802010fb, 0, True, {"spawn", "sock"}),
+    "coppice-apid": (0, 1, False, {"api", "rules", "spawn", "route"}),
+    "coppice-proxyd": (0, 1, False, {"way_in", "route", "sock", "ctl"}),
+    "coppice-egressd": (0, 1, False, {"dns4u", "dns4t", "dns6u", "dns6t", "ctl"}),
+}
+
+
+@case("our own processes have the rights that are written down")
+def _():
+    seen = set()
+    for pid, name in coppice.daemons().items():
+        if name not in RIGHTS:
+            continue
+        caps, no_new_privs, root, channels = RIGHTS[name]
+        p = pathlib.Path("/proc/%d" % pid)
+        status = dict(line.split(":\t", 1) for line in (p / "status").read_text().splitlines())
+        for which in ("CapPrm", "CapEff", "CapBnd"):
+            same(int(status[which], 16), caps, name + " " + which)
+        for which in ("CapInh", "CapAmb"):
+            same(int(status[which], 16), 0, name + " " + which)
+        same(int(status["NoNewPrivs"]), no_new_privs, name)
+        same({uid == "0" for uid in status["Uid"].split()}, {root}, name)
+        same(status["Groups"].strip(), "", name)
+        env = dict(v.split("=", 1) for v in (p / "environ").read_text().split("\0") if v)
+        given = {f.split("=")[0] for f in env["COPPICE_FDS"].split(",")} - {"ready"}
+        assert given <= channels, "%s was given %s" % (name, given - channels)
+        assert "E2B_API_KEY" not in env, name + " has the environment of its starter"
+        seen.add(name)
+    same(seen, set(RIGHTS))
+
+
 @case("commands end before envd when memory is short")
 def _():
     sbx = Sandbox()
