@@ -167,6 +167,27 @@ check_limits(void)
 		    n);
 }
 
+/* Settings of the host that let a sandbox have root of the host do something.
+ */
+static void
+check_settings(void)
+{
+	char s[160];
+
+	if (first_line("/proc/sys/kernel/core_pattern", s, sizeof(s)) &&
+	    (*s == '|' || *s == '@'))
+		say(NOTE, "settings",
+		    "kernel.core_pattern is \"%s\": whatever crashes in a "
+		    "sandbox, and a sandbox can crash at will, is handed to "
+		    "that program of the host",
+		    s);
+	if (first_line("/proc/sys/fs/suid_dumpable", s, sizeof(s)) &&
+	    strcmp(s, "1") == 0)
+		say(NOTE, "settings",
+		    "fs.suid_dumpable is 1: root of a sandbox may look into "
+		    "its envd; set it to 0 or 2");
+}
+
 static void
 check_disk(void)
 {
@@ -346,6 +367,7 @@ doctor(void)
 	check_features();
 	check_cgroups();
 	check_limits();
+	check_settings();
 	check_disk();
 	check_programs();
 	check_firewall();
