@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tests/lib/capture.py INTERFACE - what arrives there, as JSON, one packet a
 line: when (seconds, wall clock, from the kernel), protocol, source,
-destination, ports.  Prints "ready" first, the packets when its standard input
+destination, ports, TCP flags.  Prints "ready" first, the packets when its standard input
 ends."""
 import json
 import select
@@ -28,7 +28,8 @@ def packet(data):
     else:
         return None
     ports = struct.unpack(">HH", data[at:at + 4]) if proto in (6, 17) and len(data) >= at + 4 else (0, 0)
-    return [proto, *ends, *ports]
+    flags = data[at + 13] if proto == 6 and len(data) > at + 13 else 0
+    return [proto, *ends, *ports, flags]
 
 
 def main():
