@@ -47,6 +47,7 @@ wrong=$(known '*.c' | grep -v /freebsd/ |
 # Leaks: it does not know __attribute__((cleanup)) either; see .clang-tidy.  And
 # what it calls not reentrant is: readdir, where each thread has its own
 # directory, and getpwnam, in programs that have one thread when they ask.
+# seqpkt_recv() fills what it is given, by an iovec that hides it.
 mkdir -p build/lint/cppcheck
 known '*.c' >build/lint/sources
 cppcheck --quiet --std=c11 --enable=warning,performance,portability \
@@ -56,6 +57,7 @@ cppcheck --quiet --std=c11 --enable=warning,performance,portability \
     --suppress=unknownMacro --suppress=nullPointer --suppress=internalAstError \
     --suppress=resourceLeak --suppress=memleak \
     --suppress=readdirCalled --suppress=getpwnamCalled \
+    --suppress=ctuuninitvar:dataplane/io/seqpkt.c \
     -D_GNU_SOURCE -DCOP_FAULTS '-DCOP_VERSION="0"' -D__linux__ \
     -I. -Inetpolicy -Idataplane -Itests --file-list=build/lint/sources ||
 	fail "cppcheck found something"

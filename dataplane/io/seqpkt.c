@@ -105,7 +105,6 @@ ssize_t
 seqpkt_recv(int fd, void *msg, size_t cap, int fds[SEQPKT_FDS_MAX],
     size_t *nfds, struct err *e)
 {
-	/* cppcheck-suppress ctuuninitvar; it is what recvmsg fills */
 	struct iovec iov = { msg, cap };
 	union control ctl;
 	struct msghdr mh = {

@@ -33,7 +33,7 @@ die(const char *what)
 
 struct privd {
 	int fd;
-	const bool *refuse;
+	const _Atomic bool *refuse;
 };
 
 static void

@@ -17,7 +17,7 @@ struct fake {
 	pid_t pid;
 	uint16_t port;
 	int route, ctl;
-	bool refuse; /* privd says no to every socket */
+	_Atomic bool refuse; /* privd says no to every socket */
 };
 
 /* Starts the program beside our own directory; ends the test if it cannot. */

@@ -192,7 +192,7 @@ connected(int type, uint16_t port)
 	return fd;
 }
 
-static uint16_t seen_id, seen_port[2];
+static _Atomic uint16_t seen_id, seen_port[2]; /* set by the upstream */
 
 /*
  * An upstream: for type 1 a wrong answer and then the right one, for type 2
@@ -203,11 +203,11 @@ upstream_answer(int fd, uint8_t *p, size_t n, struct sockaddr_in *from)
 {
 	struct dns_query q = { .id = 0 };
 	uint8_t type = p[n - 3], a[DNS_ERROR_MAX];
-	static int twos;
+	static _Atomic int twos;
 
 	(void)dns_query_parse(p, n, &q);
 	seen_id = q.id;
-	seen_port[0] = seen_port[1];
+	seen_port[0] = (uint16_t)seen_port[1];
 	seen_port[1] = from->sin_port;
 	if (type == 3 || (type == 2 && twos++ == 0))
 		return;
