@@ -84,6 +84,14 @@ settings(const struct making *m, struct err *e)
 	if (file_put(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start",
 		"0") < 0)
 		return err_sys(e, "low ports for everybody inside");
+	/*
+	 * A socket that its process left with data on the way keeps the
+	 * namespace, and so the link, until it gives up: minutes, for a
+	 * flow that the rules drop.  Three retries are three seconds.
+	 */
+	if (file_put(AT_FDCWD, "/proc/sys/net/ipv4/tcp_orphan_retries", "3") <
+	    0)
+		return err_sys(e, "patience of orphaned connections");
 	return 0;
 }
 
