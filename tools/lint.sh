@@ -3,7 +3,7 @@
 #
 # clang-tidy (.clang-tidy says what for) and cppcheck on every C file, shellcheck
 # on every script, mandoc on every page.  A C file that was well stays so until
-# it, a header or the rules change: build/lint/ remembers.
+# it, what it includes or the rules change: build/lint/ remembers.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 mkdir -p build/lint
@@ -21,9 +21,13 @@ known() { # files that git knows or will know
 
 # One C file; its name goes to the standard output if anything is wrong.
 tidy() {
-	local f=$1 mark=build/lint/${1//\//_}
-	[ ! -e "$mark" ] || [ -n "$(find "$f" .clang-tidy tests/.clang-tidy build/lint/headers \
-	    -newer "$mark")" ] || return 0
+	local f=$1 mark=build/lint/${1//\//_} headers=build/lint/headers
+	# The compiler wrote down what it includes; if not, any header counts.
+	[ ! -e "build/debug/${f%.c}.d" ] ||
+		headers=$(sed 's/.*://; s/\\$//' "build/debug/${f%.c}.d")
+	# shellcheck disable=SC2086
+	[ ! -e "$mark" ] || [ -n "$(find "$f" .clang-tidy tests/.clang-tidy \
+	    $headers -newer "$mark" 2>&1)" ] || return 0
 	if clang-tidy-14 --quiet "$f" -- -std=gnu17 -D_GNU_SOURCE \
 	    '-DCOP_VERSION="0"' -DCOP_FAULTS -I. -Inetpolicy -Idataplane -Itests \
 	    -isystem /usr/share/include/llhttp >"$mark.log" 2>&1; then

@@ -377,7 +377,9 @@ refused_of(unsigned n, int fd)
 	uint8_t p[512];
 
 	for (unsigned i = 0; i < n; i++) {
-		(void)send(fd, p, query(p, (uint16_t)i, 3), 0);
+		size_t len = query(p, (uint16_t)i, 3);
+
+		(void)send(fd, p, len, 0);
 		if (i % 32 == 31)
 			(void)usleep(5000); /* it reads while we wait */
 	}
