@@ -14,9 +14,10 @@
 #include "io/seqpkt.h"
 
 enum {
-	KILL_AFTER_MS = 2000,  /* between SIGTERM and SIGKILL */
-	STOP_AFTER_MS = 10000, /* the same for apid, which may have work */
-	QUICK_MS = 1000,       /* a shorter life counts as a crash at start */
+	KILL_AFTER_MS = 2000, /* between SIGTERM and SIGKILL */
+	STOP_AFTER_MS =
+	    10000,	 /* the same at the end, when there is work left */
+	QUICK_MS = 1000, /* a shorter life counts as a crash at start */
 	BACKOFF_FIRST_MS = 50,
 	BACKOFF_MAX_MS = 5000,
 	GIVE_UP_AFTER = 6, /* failed starts, if there never was a good one */
@@ -400,7 +401,7 @@ stop_step(struct monitor *m)
 	if (!left)
 		loop_stop(m->loop);
 	else if (!m->egress.kill.active)
-		loop_timer_start(m->loop, &m->egress.kill, KILL_AFTER_MS);
+		loop_timer_start(m->loop, &m->egress.kill, STOP_AFTER_MS);
 }
 
 /* Looks at what is and does the next thing; called after every change. */

@@ -209,15 +209,18 @@ on_patience(struct loop_timer *w)
 	loop_stop(container_of(w, struct spawn, patience)->loop);
 }
 
-/* Sandboxes live on; what no tenant has had is cleared away first. */
+/*
+ * Sandboxes live on; what no tenant has had is cleared away first.  The limit
+ * that was said last holds: apid's end comes before coppiced's SIGTERM.
+ */
 static void
 wind_up(struct spawn *sp, uint64_t limit_ms)
 {
+	sp->patience.on_time = on_patience;
+	loop_timer_start(sp->loop, &sp->patience, limit_ms);
 	if (sp->stopping)
 		return;
 	sp->stopping = true;
-	sp->patience.on_time = on_patience;
-	loop_timer_start(sp->loop, &sp->patience, limit_ms);
 	slots_retire(sp);
 	spawn_look_idle(sp);
 }
