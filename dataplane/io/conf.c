@@ -106,8 +106,6 @@ static const struct row {
 	    "The longest life that may be asked for, in hours." },
 	{ "require_secure", K_BOOL, N(require_secure), "no", 0, 0, NULL,
 	    "Give every sandbox an access token, asked for or not." },
-	{ "activity_extends_timeout", K_BOOL, N(activity_extends_timeout), "no",
-	    0, 0, NULL, "A request to a sandbox moves its end." },
 	{ "policy_while_paused", K_BOOL, N(policy_while_paused), "no", 0, 0,
 	    NULL,
 	    "Accept network updates for paused sandboxes (E2B answers "

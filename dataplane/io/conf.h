@@ -49,7 +49,6 @@ struct conf {
 	uint32_t default_timeout_s; /* v2: 300 */
 	uint32_t max_timeout_h;	    /* 24 */
 	bool require_secure;
-	bool activity_extends_timeout;
 	bool policy_while_paused;
 	char api_keys[1024]; /* or environment COPPICE_API_KEYS */
 	char api_keys_file[CONF_TEXT_MAX];
