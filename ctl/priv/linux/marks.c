@@ -17,25 +17,11 @@ struct search {
 	uint32_t highest;
 };
 
-static const struct nlattr *
-in(const struct nlattr *nest, uint16_t type)
-{
-	const struct nlattr *a;
-
-	if (nest == NULL)
-		return NULL;
-	attr_for_each_in (a, nest) {
-		if (mnl_attr_get_type(a) == type)
-			return a;
-	}
-	return NULL;
-}
-
 static bool
 is_sandbox(const struct conf *cf, const struct nlattr *ip)
 {
-	const struct nlattr *a4 = in(ip, CTA_IP_V4_SRC);
-	const struct nlattr *a6 = in(ip, CTA_IP_V6_SRC);
+	const struct nlattr *a4 = attr_find_in(ip, CTA_IP_V4_SRC);
+	const struct nlattr *a6 = attr_find_in(ip, CTA_IP_V6_SRC);
 
 	if (a4 != NULL && mnl_attr_get_payload_len(a4) == 4)
 		return np_prefix_has(&cf->net4,
@@ -57,7 +43,7 @@ on_flow(const struct nlmsghdr *h, void *arg)
 		if (mnl_attr_get_type(a) == CTA_MARK)
 			mark = ntohl(mnl_attr_get_u32(a));
 		if (mnl_attr_get_type(a) == CTA_TUPLE_ORIG)
-			ip = in(a, CTA_TUPLE_IP);
+			ip = attr_find_in(a, CTA_TUPLE_IP);
 	}
 	if (mark > s->highest && mark <= INT32_MAX && is_sandbox(s->cf, ip))
 		s->highest = mark;

@@ -25,4 +25,19 @@ attr_left(const void *a, const void *end)
 				    mnl_attr_get_payload_len(nest)));          \
 	     (a) = mnl_attr_next(a))
 
+/* The attribute of that type inside nest, which may be NULL; or NULL. */
+static inline const struct nlattr *
+attr_find_in(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *a;
+
+	if (nest == NULL)
+		return NULL;
+	attr_for_each_in (a, nest) {
+		if (mnl_attr_get_type(a) == type)
+			return a;
+	}
+	return NULL;
+}
+
 #endif

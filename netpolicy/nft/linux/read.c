@@ -30,20 +30,6 @@ find(const struct nlmsghdr *h, uint16_t type)
 	return NULL;
 }
 
-static const struct nlattr *
-find_in(const struct nlattr *nest, uint16_t type)
-{
-	const struct nlattr *a;
-
-	if (nest == NULL)
-		return NULL;
-	attr_for_each_in (a, nest) {
-		if (mnl_attr_get_type(a) == type)
-			return a;
-	}
-	return NULL;
-}
-
 /* --- the whole --------------------------------------------------------------
  */
 
@@ -131,9 +117,10 @@ on_ok(void *arg, const struct nlmsghdr *h, struct err *e)
 	if (list == NULL)
 		return 0;
 	attr_for_each_in (a, list) {
-		const struct nlattr *flags = find_in(a, NFTA_SET_ELEM_FLAGS);
-		const struct nlattr *key =
-		    find_in(find_in(a, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+		const struct nlattr *flags =
+		    attr_find_in(a, NFTA_SET_ELEM_FLAGS);
+		const struct nlattr *key = attr_find_in(
+		    attr_find_in(a, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
 		struct bound x = { 0 };
 
 		if (key == NULL || mnl_attr_get_payload_len(key) != len)
