@@ -18,10 +18,16 @@ enum rules_type {
 	RULES_APPLY, /* struct rules_apply + entries */
 	RULES_CLEAR, /* struct rules_clear: no generation is live any more */
 	RULES_STATE, /* struct rules_clear: rules_state_reply of one slot */
+	RULES_FLOWS, /* struct rules_clear: what conntrack knows of one slot;
+			the reply brings a sealed memory file of nflows struct
+			rules_flow, or no descriptor if there are none */
 	RULES_NTYPES,
 	/* events, privd -> apid */
 	RULES_EV_LOST = 64, /* the table was flushed or edited and is rebuilt:
 			       every policy has to be applied again */
+	RULES_EV_SITE,		/* the operator's ranges are others now: every
+				   policy has to be applied again, and until
+				   then what was in force is */
 };
 
 enum { RULES_SLOT_MAX = 16383, RULES_INLINE_MAX = 64 * 1024 };
@@ -49,15 +55,16 @@ struct rules_clear {
 };
 
 /*
- * Followed by nallow + ndeny struct rules_entry, in the message where they
- * fit into RULES_INLINE_MAX, else in a sealed memory file whose descriptor
- * rides on the message (F_SEAL_SHRINK|GROW|WRITE|SEAL).
+ * Followed by nallow + ndeny struct rules_entry and nports struct rules_port,
+ * in the message where they fit into RULES_INLINE_MAX, else in a sealed memory
+ * file whose descriptor rides on the message (F_SEAL_SHRINK|GROW|WRITE|SEAL).
  */
 struct rules_apply {
 	uint32_t slot;
 	uint32_t gen;	/* greater than any used before, on the whole host */
 	uint32_t birth; /* 1: a new tenant; older flows of the slot die */
 	uint32_t nallow, ndeny;
+	uint32_t nports; /* at most NP_PORTS_MAX */
 	uint8_t deny_all, no_internet, in_memfd, pad;
 };
 
@@ -67,6 +74,32 @@ struct rules_entry {
 	uint8_t len;	  /* prefix length */
 	uint8_t pad[2];
 	uint32_t item; /* index in the client's list */
+};
+
+struct rules_port {
+	uint16_t lo, hi; /* 1 <= lo <= hi */
+	uint8_t proto;	 /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t deny;	 /* 1, or 0: allow */
+	uint8_t pad[2];
+	uint32_t item; /* index in the client's list */
+};
+
+/*
+ * A connection as conntrack has it, seen from the sandbox that opened it:
+ * addresses before any translation.
+ */
+struct rules_flow {
+	uint8_t to[16]; /* network order; IPv4 in the first four */
+	uint8_t family; /* 4 or 6 */
+	uint8_t proto;	/* IPPROTO_* */
+	uint8_t state;	/* of TCP: enum tcp_conntrack of the kernel; else 0 */
+	uint8_t replied; /* 1: the other side has answered */
+	uint16_t port;	 /* 0 where the protocol has none */
+	uint16_t from_port;
+	uint32_t gen;	    /* ct mark: under which it was judged last */
+	uint32_t timeout_s; /* until it is forgotten, if nothing more comes */
+	uint64_t sent_packets, sent_bytes; /* all 0 without accounting */
+	uint64_t got_packets, got_bytes;
 };
 
 struct rules_state {
@@ -82,8 +115,11 @@ struct rules_reply {
 	struct err err;
 	uint32_t max_gen; /* HELLO: the highest generation the kernel knows */
 	uint32_t rebuilt; /* HELLO: 1 if the table was made anew */
-	uint32_t nslots;  /* HELLO: slots 1..nslots have chains already */
+	uint32_t nslots;  /* HELLO: slots 1..nslots have chains already.  The
+			     reply brings a descriptor: the NFLOG socket of
+			     denied packets, for egressd; only to be read */
 	uint32_t revoked; /* APPLY: how many ranges were open and are closed */
+	uint32_t nflows;  /* FLOWS */
 	struct rules_state state; /* STATE */
 };
 

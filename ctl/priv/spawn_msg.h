@@ -25,6 +25,13 @@ enum spawn_type {
 	SPAWN_SOCK,   /* struct spawn_sock: n TCP sockets made inside */
 	SPAWN_STATS,  /* struct spawn_ref: spawn_stats */
 	SPAWN_DISCARD, /* struct spawn_disk: remove files kept by KEEP_DISK */
+	SPAWN_SOCKETS, /* struct spawn_ref: the sandbox's connected sockets;
+			  the reply brings a sealed memory file of nsockets
+			  struct spawn_socket, or nothing if there are none */
+	SPAWN_CUT, /* struct spawn_cut + n struct spawn_socket: end these; who
+		      has one open gets ECONNABORTED */
+	SPAWN_CAPTURE, /* struct spawn_ref: start coppice-capture on its link;
+			  the reply brings a stream socket to it */
 	SPAWN_NTYPES,
 	/* events, privd -> apid */
 	SPAWN_EV_FOUND = 64, /* struct spawn_found */
@@ -79,6 +86,24 @@ struct spawn_sock {
 	uint32_t family; /* 4 or 6 */
 };
 
+/* As the kernel names it (linux/inet_diag.h), so that no other is ended. */
+struct spawn_socket {
+	uint8_t to[16], from[16]; /* network order; IPv4 in the first four */
+	uint8_t family;		  /* 4 or 6 */
+	uint8_t proto;		  /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t state;		  /* TCP_ESTABLISHED, ... */
+	uint8_t pad;
+	uint16_t port, from_port;
+	uint32_t cookie[2];
+};
+
+enum { SPAWN_CUT_MAX = 512 };
+
+struct spawn_cut {
+	struct spawn_ref ref;
+	uint32_t n; /* 1 to SPAWN_CUT_MAX */
+};
+
 struct spawn_disk {
 	char id[SPAWN_ID_MAX];
 };
@@ -114,6 +139,8 @@ struct spawn_reply {
 	struct err err;
 	struct spawn_stats stats; /* STATS */
 	char disk_backend[64];	  /* HELLO: which one, and why */
+	uint32_t nsockets;	  /* SOCKETS */
+	uint32_t ncut; /* CUT: of those asked for; the rest was gone already */
 };
 
 #endif
