@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """tests/lib/capture.py INTERFACE - what arrives there, as JSON, one packet a
 line: when (seconds, wall clock, from the kernel), protocol, source,
-destination, ports, TCP flags.  Prints "ready" first, the packets when its standard input
-ends."""
+destination, ports, TCP flags, and the send time (ns, CLOCK_MONOTONIC, else 0) of a
+payload that begins with "sent at " and those eight bytes.  Prints "ready" first, the
+packets when its standard input ends."""
 import json
 import select
 import socket
@@ -29,7 +30,18 @@ def packet(data):
         return None
     ports = struct.unpack(">HH", data[at:at + 4]) if proto in (6, 17) and len(data) >= at + 4 else (0, 0)
     flags = data[at + 13] if proto == 6 and len(data) > at + 13 else 0
-    return [proto, *ends, *ports, flags]
+    return [proto, *ends, *ports, flags, sent_at(proto, data, at)]
+
+
+def sent_at(proto, data, at):
+    """When its sender says that it was sent."""
+    if proto == 6 and len(data) > at + 12:
+        at += (data[at + 12] >> 4) * 4
+    elif proto == 17:
+        at += 8
+    if data[at:at + 8] == b"sent at " and len(data) >= at + 16:
+        return struct.unpack(">Q", data[at + 8:at + 16])[0]
+    return 0
 
 
 def main():
