@@ -2,17 +2,24 @@
 
 #include <stdio.h>
 
+static bool
+matches(const struct np_rule *r, const struct np_flow *f)
+{
+	if (r->family != f->to.family || f->to.n < r->to.lo ||
+	    f->to.n > r->to.hi)
+		return false;
+	return r->origin.src != NP_SRC_PORTS ||
+	       (f->proto == r->proto && r->port_lo <= f->port &&
+		   f->port <= r->port_hi);
+}
+
 /* The first that matches decides.  Everything else asks this, or equals it. */
 const struct np_rule *
-np_judge(const struct np_ir *ir, struct np_addr to)
+np_judge(const struct np_ir *ir, const struct np_flow *flow)
 {
-	for (size_t i = 0; i < ir->n; i++) {
-		const struct np_rule *r = &ir->v[i];
-
-		if (r->family == to.family && r->to.lo <= to.n &&
-		    to.n <= r->to.hi)
-			return r;
-	}
+	for (size_t i = 0; i < ir->n; i++)
+		if (matches(&ir->v[i], flow))
+			return &ir->v[i];
 	return NULL; /* lowering always ends with a rule for everything */
 }
 
@@ -35,6 +42,9 @@ np_origin_text(
 	case NP_SRC_ALLOW:
 		(void)snprintf(
 		    to, NP_ORIGIN_TEXT, "/network/allowOut/%u", o.item);
+		break;
+	case NP_SRC_PORTS:
+		(void)snprintf(to, NP_ORIGIN_TEXT, "/network/ports/%u", o.item);
 		break;
 	case NP_SRC_DENY:
 		(void)snprintf(

@@ -1,5 +1,6 @@
 #include "explain.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,11 +10,11 @@ enum { DNS_PORT = 53 };
 
 static const struct {
 	const char *name;
-	enum np_proto proto;
+	int16_t proto;
 } protos[] = {
-	{ "tcp", NP_TCP },
-	{ "udp", NP_UDP },
-	{ "icmp", NP_ICMP },
+	{ "tcp", IPPROTO_TCP },
+	{ "udp", IPPROTO_UDP },
+	{ "icmp", IPPROTO_ICMP },
 };
 
 const char *
@@ -22,6 +23,7 @@ np_src_text(enum np_src src)
 	static const char *const text[] = {
 		[NP_SRC_SITE] = "always denied",
 		[NP_SRC_ALLOW] = "allow",
+		[NP_SRC_PORTS] = "port",
 		[NP_SRC_DENY] = "deny",
 		[NP_SRC_NOINTERNET] = "no internet access",
 		[NP_SRC_DEFAULT] = "all else",
@@ -81,7 +83,7 @@ split_port(char *text, char **addr, char **port)
 }
 
 static int
-parse_proto(const char *s, enum np_proto *out)
+parse_proto(const char *s, int16_t *out)
 {
 	for (size_t i = 0; i < countof(protos); i++) {
 		if (strcmp(s, protos[i].name) != 0)
@@ -96,7 +98,7 @@ int
 np_flow_parse(const char *s, struct np_flow *out, struct err *e)
 {
 	char text[80], *slash, *port, *addr;
-	struct np_flow f = { .proto = NP_ANY_PROTO };
+	struct np_flow f = { .proto = NP_PROTO_UNSAID };
 
 	if (strlen(s) >= sizeof(text))
 		return bad_flow(s, "too long", e);
@@ -113,8 +115,12 @@ np_flow_parse(const char *s, struct np_flow *out, struct err *e)
 		return bad_flow(s, "no address", e);
 	if (port != NULL && parse_port(port, &f.port) < 0)
 		return bad_flow(s, "no port from 1 to 65535", e);
-	if (f.port != 0 && f.proto == NP_ICMP)
+	if (f.port != 0 && f.proto == IPPROTO_ICMP)
 		return bad_flow(s, "icmp has no ports", e);
+	if (f.port != 0 && f.proto == NP_PROTO_UNSAID)
+		f.proto = IPPROTO_TCP;
+	if (f.proto == IPPROTO_ICMP && f.to.family == NP_V6)
+		f.proto = IPPROTO_ICMPV6;
 	*out = f;
 	return 0;
 }
@@ -150,14 +156,31 @@ tried(
 	t->nfamily += ir->v[i].family == f;
 }
 
-static void
-add_notes(struct np_explained *x, const struct np_flow *flow)
+static bool
+has_ports(const struct np_ir *ir)
 {
+	for (size_t i = 0; i < ir->n; i++)
+		if (ir->v[i].origin.src == NP_SRC_PORTS)
+			return true;
+	return false;
+}
+
+static void
+add_notes(
+    struct np_explained *x, const struct np_ir *ir, const struct np_flow *flow)
+{
+	bool ports = has_ports(ir);
+
 	if (x->rule->origin.src == NP_SRC_SITE)
 		note(x, "no policy can allow this address; the operator can "
 			"carve it out");
-	if (flow->port != 0 || flow->proto != NP_ANY_PROTO)
+	if (!ports && flow->proto != NP_PROTO_UNSAID)
 		note(x, "ports and protocols play no part");
+	if (ports && flow->proto == NP_PROTO_UNSAID &&
+	    x->rule->origin.src != NP_SRC_SITE &&
+	    x->rule->origin.src != NP_SRC_ALLOW)
+		note(x, "the policy has rules for ports: ask for "
+			"ADDRESS:PORT/PROTO");
 	if (flow->to.family == NP_V6)
 		note(x, "where the host has no IPv6, every IPv6 packet is "
 			"dropped first");
@@ -170,18 +193,19 @@ np_explain(const struct np_ir *ir, const struct np_flow *flow,
 {
 	struct np_explained x = { .verdict = NP_PASS };
 
-	if (flow->port == DNS_PORT && flow->proto != NP_ICMP &&
+	if (flow->port == DNS_PORT &&
+	    (flow->proto == IPPROTO_TCP || flow->proto == IPPROTO_UDP) &&
 	    (same_addr(flow->to, resolver4) ||
 		same_addr(flow->to, resolver6))) {
 		note(&x, "which names it answers depends on the policy");
 		*out = x;
 		return;
 	}
-	x.rule = np_judge(ir, flow->to);
+	x.rule = np_judge(ir, flow);
 	x.at = (size_t)(x.rule - ir->v);
 	x.verdict = x.rule->verdict;
 	for (size_t i = 0; i < x.at; i++)
 		tried(&x, ir, i, flow->to.family);
-	add_notes(&x, flow);
+	add_notes(&x, ir, flow);
 	*out = x;
 }

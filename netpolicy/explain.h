@@ -8,14 +8,6 @@
 
 #include "ir.h"
 
-enum np_proto { NP_ANY_PROTO, NP_TCP, NP_UDP, NP_ICMP };
-
-struct np_flow {
-	struct np_addr to;
-	uint16_t port; /* 0: not said */
-	enum np_proto proto;
-};
-
 /* Rules first..last, all of one source, that did not match. */
 struct np_tried {
 	size_t first, last;
@@ -35,7 +27,10 @@ struct np_explained {
 	size_t nnotes;
 };
 
-/* ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, then /PROTO or nothing. */
+/*
+ * ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, then /PROTO or nothing; a port
+ * without one is TCP's.
+ */
 int np_flow_parse(const char *s, struct np_flow *out, struct err *e);
 
 /* resolver4 and resolver6: port 53 there is ours, whatever a policy says. */

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/own.h"
 #include "ir.h"
@@ -14,7 +15,9 @@ static void
 add(struct np_ir *ir, enum np_verdict verdict, enum np_family f,
     struct np_range to, struct np_origin why)
 {
-	ir->v[ir->n++] = (struct np_rule){ to, f, verdict, why };
+	ir->v[ir->n++] = (struct np_rule){
+		.to = to, .family = f, .verdict = verdict, .origin = why
+	};
 }
 
 static void
@@ -67,6 +70,43 @@ add_list(struct np_ir *ir, const struct np_list *l, enum np_verdict verdict,
 	return 0;
 }
 
+/* In the order of ports: what is written twice is decided by the same. */
+static int
+by_port(const void *a, const void *b)
+{
+	const struct np_port *x = a, *y = b;
+
+	if (x->proto != y->proto)
+		return x->proto < y->proto ? -1 : 1;
+	if (x->lo != y->lo)
+		return x->lo < y->lo ? -1 : 1;
+	if (x->hi != y->hi)
+		return x->hi > y->hi ? -1 : 1;
+	return x->item < y->item ? -1 : x->item > y->item;
+}
+
+static int
+add_ports(struct np_ir *ir, const struct np_policy *p, struct err *e)
+{
+	autofree struct np_port *v = calloc(p->nports + 1, sizeof(*v));
+
+	if (v == NULL)
+		return err_sys(e, "%zu ports", p->nports);
+	if (p->nports > 0)
+		memcpy(v, p->ports, p->nports * sizeof(*v));
+	qsort(v, p->nports, sizeof(*v), by_port);
+	for (size_t i = 0; i < p->nports; i++) {
+		add_all(ir, v[i].deny ? NP_DROP : NP_PASS,
+		    (struct np_origin){ NP_SRC_PORTS, v[i].item });
+		for (size_t k = 1; k <= 2; k++) {
+			ir->v[ir->n - k].proto = v[i].proto;
+			ir->v[ir->n - k].port_lo = v[i].lo;
+			ir->v[ir->n - k].port_hi = v[i].hi;
+		}
+	}
+	return 0;
+}
+
 static bool
 denies_all(const struct np_list *deny)
 {
@@ -84,7 +124,8 @@ lower(const struct np_policy *p, const struct np_site *s, struct np_ir *ir,
 	for (uint32_t i = 0; i < s->n; i++)
 		add(ir, NP_DROP, s->v[i].family, s->v[i].range,
 		    (struct np_origin){ NP_SRC_SITE, i });
-	if (add_list(ir, &p->allow, NP_PASS, NP_SRC_ALLOW, e) < 0)
+	if (add_list(ir, &p->allow, NP_PASS, NP_SRC_ALLOW, e) < 0 ||
+	    add_ports(ir, p, e) < 0)
 		return -1;
 	if (p->no_internet)
 		add_all(
@@ -103,7 +144,7 @@ np_lower(const struct np_policy *p, const struct np_site *s, struct np_ir *out,
     struct err *e)
 {
 	/* An entry may stand for both families; 6 are for everything. */
-	size_t cap = s->n + 2 * (p->allow.n + p->deny.n) + 6;
+	size_t cap = s->n + 2 * (p->allow.n + p->deny.n + p->nports) + 6;
 	struct np_ir ir = { calloc(cap, sizeof(*ir.v)), 0, cap };
 
 	if (ir.v == NULL)

@@ -5,7 +5,9 @@
 static bool
 same_kind(const struct np_rule *a, const struct np_rule *b)
 {
-	return a->verdict == b->verdict && a->origin.src == b->origin.src;
+	/* Rules for ports are for every address: nothing to join. */
+	return a->verdict == b->verdict && a->origin.src == b->origin.src &&
+	       a->origin.src != NP_SRC_PORTS;
 }
 
 /* Within a run of one kind the order is free: whoever matches says the same. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 
 #include "base/name.h"
 
@@ -24,6 +25,7 @@ np_policy_fini(struct np_policy *p)
 {
 	free(p->allow.v);
 	free(p->deny.v);
+	free(p->ports);
 	np_policy_init(p);
 }
 
@@ -156,6 +158,36 @@ np_policy_allow(
 		break;
 	}
 	return take_name(p, entry, item, e);
+}
+
+int
+np_policy_port(struct np_policy *p, const struct np_port *port, struct err *e)
+{
+	struct np_port *v;
+
+	for (size_t i = 0; i < p->nports; i++) {
+		const struct np_port *x = &p->ports[i];
+
+		if (x->proto == port->proto && x->deny != port->deny &&
+		    x->lo <= port->hi && port->lo <= x->hi)
+			return err_set(e, ERR_INVALID,
+			    "port %u of %s is both allowed and denied: by "
+			    "ports/%u and by ports/%u",
+			    x->lo > port->lo ? x->lo : port->lo,
+			    x->proto == IPPROTO_TCP ? "tcp" : "udp", x->item,
+			    port->item);
+	}
+	/* One entry without a protocol is two of these. */
+	if (p->nports >= (size_t)2 * NP_PORTS_MAX)
+		return err_set(e, ERR_INVALID,
+		    "ports has more than %d entries: at most %d are allowed",
+		    NP_PORTS_MAX, NP_PORTS_MAX);
+	v = realloc(p->ports, (p->nports + 1) * sizeof(*v));
+	if (v == NULL)
+		return err_sys(e, "ports");
+	p->ports = v;
+	v[p->nports++] = *port;
+	return 0;
 }
 
 int

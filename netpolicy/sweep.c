@@ -66,7 +66,7 @@ starts(const struct np_ir *ir, enum np_family f, const struct np_rule **v)
 	bool sorted = true;
 
 	for (size_t i = 0; i < ir->n; i++) {
-		if (ir->v[i].family != f)
+		if (ir->v[i].family != f || ir->v[i].origin.src == NP_SRC_PORTS)
 			continue;
 		v[n] = &ir->v[i];
 		sorted = sorted && (n == 0 || v[n - 1]->to.lo <= v[n]->to.lo);

@@ -7,7 +7,11 @@
 
 #include "ir.h"
 
-/* r decides for all of `range`; stretches come in order, without gaps. */
+/*
+ * r decides for all of `range`, of the rules that ask for the address alone;
+ * whether rules for ports stand before r is told by its place.  Stretches come
+ * in order, without gaps.
+ */
 typedef int np_stretch_fn(
     void *arg, struct np_range range, const struct np_rule *r, struct err *e);
 

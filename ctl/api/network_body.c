@@ -12,7 +12,7 @@
 static char *
 lists_text(const json_t *network)
 {
-	static const char *const names[] = { "allowOut", "denyOut" };
+	static const char *const names[] = { "allowOut", "denyOut", "ports" };
 	json_t *o = json_object();
 	char *text;
 
@@ -91,8 +91,8 @@ ingress(const json_t *network, struct network_body *out, struct err *e)
 static void
 warn_unknown(const json_t *network, struct network_body *out)
 {
-	static const char *const known[] = { "allowOut", "denyOut", "rules",
-		"egressProxy", "allowPublicTraffic", "maskRequestHost",
+	static const char *const known[] = { "allowOut", "denyOut", "ports",
+		"rules", "egressProxy", "allowPublicTraffic", "maskRequestHost",
 		"httpsPorts", "allow_internet_access" };
 	/* Walking needs an object that may be written. */
 	json_t *o = json_copy(unconst(network)), *v;

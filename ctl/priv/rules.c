@@ -204,12 +204,14 @@ find_entries(const struct request *q, const struct rules_apply *a,
     struct entries *x, struct err *e)
 {
 	const size_t want =
-	    ((size_t)a->nallow + a->ndeny) * sizeof(struct rules_entry);
+	    ((size_t)a->nallow + a->ndeny) * sizeof(struct rules_entry) +
+	    (size_t)a->nports * sizeof(struct rules_port);
 	const size_t have = q->h.len - sizeof(*a);
 
-	if (a->nallow > NP_LIST_MAX || a->ndeny > NP_LIST_MAX)
-		return err_set(
-		    e, ERR_BUG, "%u and %u entries", a->nallow, a->ndeny);
+	if (a->nallow > NP_LIST_MAX || a->ndeny > NP_LIST_MAX ||
+	    a->nports > 2 * NP_PORTS_MAX)
+		return err_set(e, ERR_BUG, "%u and %u entries, %u ports",
+		    a->nallow, a->ndeny, a->nports);
 	if (a->in_memfd) {
 		if (have != 0 || want == 0)
 			return err_set(e, ERR_BUG, "entries in two places");
@@ -227,6 +229,15 @@ find_entries(const struct request *q, const struct rules_apply *a,
 	memcpy(x->copy, q->body + sizeof(*a), want);
 	x->v = x->copy;
 	return 0;
+}
+
+/* Behind the entries, and no wider aligned than they. */
+static const struct rules_port *
+entries_ports(const struct entries *x, const struct rules_apply *a)
+{
+	if (x->v == NULL)
+		return NULL;
+	return (const void *)(x->v + a->nallow + a->ndeny);
 }
 
 static int
@@ -259,7 +270,9 @@ op_apply(struct server *s, const struct request *q, struct rules_reply *reply,
 	if (check_apply(&s->r, &a, e) < 0)
 		return -1;
 	if (find_entries(q, &a, &x, e) == 0 &&
-	    rules_compile(&s->r, &(struct rules_body){ &a, x.v }, &w, e) == 0) {
+	    rules_compile(&s->r,
+		&(struct rules_body){ &a, x.v, entries_ports(&x, &a) }, &w,
+		e) == 0) {
 		rc = rules_kernel_apply(&s->r, &w, &reply->revoked, e);
 		rules_want_fini(&w);
 	}
@@ -267,8 +280,8 @@ op_apply(struct server *s, const struct request *q, struct rules_reply *reply,
 	if (rc == 0)
 		log_debug("rules.apply slot=%u gen=%u ranges=%zu+%zu revoked=%u"
 			  " us=%llu",
-		    a.slot, a.gen, s->r.slots[a.slot].ok4.n,
-		    s->r.slots[a.slot].ok6.n, reply->revoked,
+		    a.slot, a.gen, s->r.slots[a.slot].reach.ok4.n,
+		    s->r.slots[a.slot].reach.ok6.n, reply->revoked,
 		    (unsigned long long)(mono_now().ns - t0.ns) / 1000);
 	return rc;
 }
@@ -413,10 +426,8 @@ server_fini(struct server *s)
 	if (s->chan.io.fd >= 0)
 		seqpkt_close(&s->chan);
 	rules_kernel_close(&s->r);
-	for (uint32_t i = 0; s->r.slots != NULL && i <= s->r.nslots; i++) {
-		np_ok_fini(&s->r.slots[i].ok4);
-		np_ok_fini(&s->r.slots[i].ok6);
-	}
+	for (uint32_t i = 0; s->r.slots != NULL && i <= s->r.nslots; i++)
+		np_reach_fini(&s->r.slots[i].reach);
 	free(s->r.slots);
 	np_site_fini(&s->r.site);
 	loop_free(s->loop);

@@ -18,8 +18,8 @@ struct rules_slot {
 	bool made;
 	/* No flow of an earlier tenant has a mark that is not below birth. */
 	bool fresh;
-	bool known; /* ok4 and ok6 are what the kernel has */
-	struct np_ok ok4, ok6;
+	bool known; /* reach is what the kernel has */
+	struct np_reach reach;
 };
 
 struct rules {
@@ -39,7 +39,7 @@ struct rules {
 struct rules_want {
 	uint32_t slot, gen;
 	bool birth;
-	struct np_ok ok4, ok6;
+	struct np_reach reach;
 };
 
 /*
@@ -70,6 +70,7 @@ int rules_kernel_state(
 struct rules_body {
 	const struct rules_apply *a;
 	const struct rules_entry *v; /* nallow, then ndeny */
+	const struct rules_port *ports;
 };
 
 /* -1 with ERR_BUG: a record that does not fit. */

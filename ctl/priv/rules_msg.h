@@ -25,9 +25,9 @@ enum rules_type {
 	/* events, privd -> apid */
 	RULES_EV_LOST = 64, /* the table was flushed or edited and is rebuilt:
 			       every policy has to be applied again */
-	RULES_EV_SITE,		/* the operator's ranges are others now: every
-				   policy has to be applied again, and until
-				   then what was in force is */
+	RULES_EV_SITE,	    /* the operator's ranges are others now: every
+			       policy has to be applied again, and until
+			       then what was in force is */
 };
 
 enum { RULES_SLOT_MAX = 16383, RULES_INLINE_MAX = 64 * 1024 };
@@ -89,10 +89,10 @@ struct rules_port {
  * addresses before any translation.
  */
 struct rules_flow {
-	uint8_t to[16]; /* network order; IPv4 in the first four */
-	uint8_t family; /* 4 or 6 */
-	uint8_t proto;	/* IPPROTO_* */
-	uint8_t state;	/* of TCP: enum tcp_conntrack of the kernel; else 0 */
+	uint8_t to[16];	 /* network order; IPv4 in the first four */
+	uint8_t family;	 /* 4 or 6 */
+	uint8_t proto;	 /* IPPROTO_* */
+	uint8_t state;	 /* of TCP: enum tcp_conntrack of the kernel; else 0 */
 	uint8_t replied; /* 1: the other side has answered */
 	uint16_t port;	 /* 0 where the protocol has none */
 	uint16_t from_port;

@@ -1,5 +1,6 @@
 #include "rules_int.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/own.h"
@@ -65,11 +66,28 @@ take_list(
 	return 0;
 }
 
+static int
+take_ports(
+    struct np_policy *p, const struct rules_port *v, uint32_t n, struct err *e)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct np_port port = { v[i].lo, v[i].hi, v[i].proto,
+			v[i].deny != 0, v[i].item };
+
+		if (v[i].lo == 0 || v[i].lo > v[i].hi || v[i].deny > 1 ||
+		    (v[i].proto != IPPROTO_TCP && v[i].proto != IPPROTO_UDP))
+			return err_set(e, ERR_BUG, "port %u: %u-%u of %u",
+			    v[i].item, v[i].lo, v[i].hi, v[i].proto);
+		if (np_policy_port(p, &port, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 void
 rules_want_fini(struct rules_want *w)
 {
-	np_ok_fini(&w->ok4);
-	np_ok_fini(&w->ok6);
+	np_reach_fini(&w->reach);
 }
 
 int
@@ -82,18 +100,18 @@ rules_compile(const struct rules *r, const struct rules_body *b,
 
 	*out = (struct rules_want){ .slot = b->a->slot, .gen = b->a->gen };
 	out->birth = b->a->birth != 0;
-	out->ok4.family = NP_V4;
-	out->ok6.family = NP_V6;
+	np_reach_init(&out->reach);
 	np_policy_init(&p);
 	p.deny_all = b->a->deny_all;
 	p.no_internet = b->a->no_internet;
+	if (b->a->nports > 0)
+		return err_set(e, ERR_UNSUPPORTED, "ports are not enforced");
 	if (take_list(&p.allow, b->v, b->a->nallow, e) == 0 &&
 	    take_list(&p.deny, b->v + b->a->nallow, b->a->ndeny, e) == 0 &&
+	    take_ports(&p, b->ports, b->a->nports, e) == 0 &&
 	    np_lower(&p, &r->site, &ir, e) == 0 &&
-	    np_flatten(&ir, NP_V4, &out->ok4, e) == 0)
+	    np_reach_make(&ir, r->cf->ipv6, &out->reach, e) == 0)
 		rc = 0;
-	if (rc == 0 && r->cf->ipv6)
-		rc = np_flatten(&ir, NP_V6, &out->ok6, e);
 	np_ir_fini(&ir);
 	np_policy_fini(&p);
 	if (rc < 0)

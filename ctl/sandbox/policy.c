@@ -25,22 +25,45 @@ take_list(struct rules_entry *to, const struct np_list *from)
 	}
 }
 
+static void
+take_ports(struct rules_port *to, const struct np_policy *p)
+{
+	for (size_t i = 0; i < p->nports; i++) {
+		const struct np_port *x = &p->ports[i];
+
+		to[i] = (struct rules_port){ .lo = x->lo,
+			.hi = x->hi,
+			.proto = x->proto,
+			.deny = x->deny,
+			.item = x->item };
+	}
+}
+
+static size_t
+bytes(const struct sb_policy *p)
+{
+	return ((size_t)p->nallow + p->ndeny) * sizeof(struct rules_entry) +
+	       p->nports * sizeof(struct rules_port);
+}
+
 int
 sb_policy_make(const struct np_policy *p, struct sb_policy *out, struct err *e)
 {
-	size_t n = p->allow.n + p->deny.n;
+	const size_t n = p->allow.n + p->deny.n;
 
 	*out = (struct sb_policy){
 		.nallow = (uint32_t)p->allow.n,
 		.ndeny = (uint32_t)p->deny.n,
+		.nports = (uint32_t)p->nports,
 		.deny_all = p->deny_all,
 		.no_internet = p->no_internet,
 	};
-	out->v = calloc(n > 0 ? n : 1, sizeof(out->v[0]));
+	out->v = calloc(1, bytes(out) + 1);
 	if (out->v == NULL)
 		return err_sys(e, "policy");
 	take_list(out->v, &p->allow);
 	take_list(out->v + p->allow.n, &p->deny);
+	take_ports((void *)(out->v + n), p);
 	return 0;
 }
 
@@ -92,21 +115,22 @@ sb_policy_send(struct chan *rules, const struct sb_policy *p, uint32_t slot,
 		.birth = birth,
 		.nallow = p->nallow,
 		.ndeny = p->ndeny,
+		.nports = p->nports,
 		.deny_all = p->deny_all,
 		.no_internet = p->no_internet,
 	};
-	size_t bytes = ((size_t)p->nallow + p->ndeny) * sizeof(p->v[0]);
+	const size_t len = bytes(p);
 
 	how.type = RULES_APPLY;
 	how.head = &m;
 	how.head_len = sizeof(m);
 	how.fd = -1;
-	if (bytes <= RULES_INLINE_MAX) {
+	if (len <= RULES_INLINE_MAX) {
 		how.tail = p->v;
-		how.tail_len = bytes;
+		how.tail_len = len;
 	} else {
 		m.in_memfd = 1;
-		how.fd = memory_file(p->v, bytes, e);
+		how.fd = memory_file(p->v, len, e);
 		if (how.fd < 0)
 			return -1;
 	}

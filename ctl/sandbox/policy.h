@@ -11,8 +11,9 @@
 #include "netpolicy/policy.h"
 
 struct sb_policy {
-	struct rules_entry *v; /* allow entries first */
-	uint32_t nallow, ndeny;
+	struct rules_entry *v; /* allow entries first; behind them nports
+				  struct rules_port */
+	uint32_t nallow, ndeny, nports;
 	bool deny_all, no_internet;
 };
 

@@ -2,10 +2,6 @@
 
 #include "base/own.h"
 
-struct compiled {
-	struct np_ok ok4, ok6;
-};
-
 static int
 ir_text(struct buf *b, const struct cmd_input *in, struct err *e)
 {
@@ -13,46 +9,51 @@ ir_text(struct buf *b, const struct cmd_input *in, struct err *e)
 
 	for (size_t i = 0; i < in->ir.n && rc == 0; i++) {
 		const struct np_rule *r = &in->ir.v[i];
-		char range[NP_RANGE_TEXT], why[NP_ORIGIN_TEXT];
+		char range[CMD_TO_TEXT], why[NP_ORIGIN_TEXT];
 
 		rc = buf_printf(b, "rule %-4zu %s  %-34s %s\n", i + 1,
 		    r->verdict == NP_PASS ? "pass" : "drop",
-		    np_range_text(r->to, r->family, range),
+		    cmd_to_text(r, range),
 		    np_origin_text(r->origin, &in->site, why));
 	}
 	return rc == 0 ? 0 : err_set(e, ERR_TOOBIG, "IR text is too long");
 }
 
+/* What passes on some ports alone says which. */
 static int
-ok_text(struct buf *b, const struct np_ok *ok, const struct np_site *site,
-    struct err *e)
+ok_text(struct buf *b, const struct np_ok *ok, const struct np_ports *ports,
+    const struct np_site *site, struct err *e)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < ok->n && rc == 0; i++) {
 		char range[NP_RANGE_TEXT], why[NP_ORIGIN_TEXT];
+		char text[NP_PORTS_TEXT];
 
-		rc = buf_printf(b, "ok%-7d pass  %-34s %s\n", (int)ok->family,
+		np_ports_text(&ports[ok->v[i].class], text);
+		rc = buf_printf(b, "ok%-7d pass  %-34s %s%s%s\n",
+		    (int)ok->family,
 		    np_range_text(ok->v[i].range, ok->family, range),
-		    np_origin_text(ok->v[i].origin, site, why));
+		    np_origin_text(ok->v[i].origin, site, why),
+		    *text == '\0' ? "" : "; ", text);
 	}
 	return rc == 0 ? 0 : err_set(e, ERR_TOOBIG, "IR text is too long");
 }
 
 static int
-emit_ir(struct buf *b, const struct cmd_input *in, const struct compiled *c,
+emit_ir(struct buf *b, const struct cmd_input *in, const struct np_reach *c,
     struct err *e)
 {
 	if (ir_text(b, in, e) < 0)
 		return -1;
-	if (ok_text(b, &c->ok4, &in->site, e) < 0)
+	if (ok_text(b, &c->ok4, c->ports, &in->site, e) < 0)
 		return -1;
-	return ok_text(b, &c->ok6, &in->site, e);
+	return ok_text(b, &c->ok6, c->ports, &in->site, e);
 }
 
 static int
 emit_nft(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
-    const struct compiled *c, struct err *e)
+    const struct np_reach *c, struct err *e)
 {
 	struct nft_conf conf;
 	struct nft_slot slot;
@@ -62,14 +63,13 @@ emit_nft(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
 	nft_slot_default(o->slot, &slot);
 	slot.gen = o->gen;
 	slot.birth = o->birth;
-	slot.ok4 = &c->ok4;
-	slot.ok6 = &c->ok6;
+	slot.reach = c;
 	return nft_emit(b, &conf, &slot, 1, &in->site, e);
 }
 
 static int
 emit_pf(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
-    const struct compiled *c, struct err *e)
+    const struct np_reach *c, struct err *e)
 {
 	struct pf_conf conf;
 	struct pf_slot slot;
@@ -81,14 +81,13 @@ emit_pf(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
 	if (o->format == FMT_PF_ROOT)
 		return pf_emit_root(b, &conf, e);
 	pf_slot_default(o->slot, &slot);
-	slot.ok4 = &c->ok4;
-	slot.ok6 = &c->ok6;
+	slot.reach = c;
 	return pf_emit_anchor(b, &conf, &slot, &in->site, e);
 }
 
 static int
 emit(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
-    const struct compiled *c, struct err *e)
+    const struct np_reach *c, struct err *e)
 {
 	switch (o->format) {
 	case FMT_IR:
@@ -103,7 +102,7 @@ emit(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
 }
 
 static json_t *
-ir_json(const struct cmd_input *in, const struct compiled *c)
+ir_json(const struct cmd_input *in, const struct np_reach *c)
 {
 	json_t *rules = json_array();
 
@@ -111,13 +110,13 @@ ir_json(const struct cmd_input *in, const struct compiled *c)
 		(void)json_array_append_new(
 		    rules, cmd_rule_json(&in->ir.v[i], i, &in->site));
 	return json_pack("{s:o, s:o, s:o}", "rules", rules, "ok4",
-	    cmd_ok_json(&c->ok4, &in->site), "ok6",
-	    cmd_ok_json(&c->ok6, &in->site));
+	    cmd_ok_json(&c->ok4, c->ports, &in->site), "ok6",
+	    cmd_ok_json(&c->ok6, c->ports, &in->site));
 }
 
 static int
 print(const struct cmd_opts *o, const struct cmd_input *in,
-    const struct compiled *c, struct err *e)
+    const struct np_reach *c, struct err *e)
 {
 	static const char *const names[] = { [FMT_IR] = "ir",
 		[FMT_NFT] = "nft",
@@ -143,17 +142,14 @@ print(const struct cmd_opts *o, const struct cmd_input *in,
 static int
 compile(const struct cmd_opts *o, struct cmd_input *in, struct err *e)
 {
-	struct compiled c = { .ok4 = { .family = NP_V4 },
-		.ok6 = { .family = NP_V6 } };
-	int rc = -1;
+	struct np_reach c;
+	int rc;
 
-	if (cmd_passes(o, &in->ir, e) < 0)
+	if (cmd_passes(o, &in->ir, e) < 0 ||
+	    np_reach_make(&in->ir, true, &c, e) < 0)
 		return -1;
-	if (np_flatten(&in->ir, NP_V4, &c.ok4, e) == 0 &&
-	    np_flatten(&in->ir, NP_V6, &c.ok6, e) == 0)
-		rc = print(o, in, &c, e);
-	np_ok_fini(&c.ok4);
-	np_ok_fini(&c.ok6);
+	rc = print(o, in, &c, e);
+	np_reach_fini(&c);
 	return rc;
 }
 

@@ -3,85 +3,87 @@
 #include "base/own.h"
 
 struct change {
-	struct np_ok closed, opened;
+	struct np_gone closed, opened;
 };
 
 static int
-flat(const struct cmd_input *in, enum np_family f, struct np_ok *out,
+compare(const struct cmd_input *a, const struct cmd_input *b, struct change *c,
     struct err *e)
 {
-	return np_flatten(&in->ir, f, out, e);
-}
-
-static int
-compare(const struct cmd_input *a, const struct cmd_input *b, enum np_family f,
-    struct change *c, struct err *e)
-{
-	struct np_ok old = { .family = f }, new = { .family = f };
+	struct np_reach old, new;
 	int rc = -1;
 
-	*c = (struct change){ { .family = f }, { .family = f } };
-	if (flat(a, f, &old, e) == 0 && flat(b, f, &new, e) == 0 &&
+	np_reach_init(&old);
+	np_reach_init(&new);
+	if (np_reach_make(&a->ir, true, &old, e) == 0 &&
+	    np_reach_make(&b->ir, true, &new, e) == 0 &&
 	    np_revoked(&old, &new, &c->closed, e) == 0)
 		rc = np_revoked(&new, &old, &c->opened, e);
-	np_ok_fini(&old);
-	np_ok_fini(&new);
+	np_reach_fini(&old);
+	np_reach_fini(&new);
 	return rc;
 }
 
 /* Names what changed by the rule of the new policy that decides it. */
 static void
-rename_by(struct np_ok *ok, const struct np_ir *ir)
+rename_by(
+    struct np_ok *ok, const struct np_ports *ports, const struct np_ir *ir)
 {
 	for (size_t i = 0; i < ok->n; i++) {
-		struct np_addr a = { ok->v[i].range.lo, ok->family };
+		const struct np_port_box *b = &ports[ok->v[i].class].v[0];
+		struct np_flow f = { { ok->v[i].range.lo, ok->family }, b->lo,
+			b->proto_lo };
 
-		ok->v[i].origin = np_judge(ir, a)->origin;
+		ok->v[i].origin = np_judge(ir, &f)->origin;
 	}
 }
 
 static void
-print_ranges(
-    const struct np_ok *ok, const char *sign, const struct np_site *site)
+print_ranges(const struct np_ok *ok, const struct np_ports *ports,
+    const char *sign, const struct np_site *site)
 {
 	for (size_t i = 0; i < ok->n; i++) {
 		char text[NP_RANGE_TEXT], why[NP_ORIGIN_TEXT];
+		char some[NP_PORTS_TEXT];
 
-		(void)printf("%s %-40s %s\n", sign,
+		np_ports_text(&ports[ok->v[i].class], some);
+		(void)printf("%s %-40s %s%s%s\n", sign,
 		    np_range_text(ok->v[i].range, ok->family, text),
-		    np_origin_text(ok->v[i].origin, site, why));
+		    np_origin_text(ok->v[i].origin, site, why),
+		    *some == '\0' ? "" : "; ", some);
 	}
 }
 
 static json_t *
-both(json_t *v4, json_t *v6)
+both(const struct np_gone *g, const struct np_site *site)
 {
+	json_t *v4 = cmd_ok_json(&g->gone4, g->ports, site);
+	json_t *v6 = cmd_ok_json(&g->gone6, g->ports, site);
+
 	(void)json_array_extend(v4, v6);
 	json_decref(v6);
 	return v4;
 }
 
 static int
-report(const struct cmd_opts *o, const struct cmd_input *new,
-    struct change c[2], struct err *e)
+report(const struct cmd_opts *o, const struct cmd_input *new, struct change *c,
+    struct err *e)
 {
-	for (int i = 0; i < 2; i++) {
-		rename_by(&c[i].closed, &new->ir);
-		rename_by(&c[i].opened, &new->ir);
-	}
+	const struct np_site *s = &new->site;
+
+	rename_by(&c->closed.gone4, c->closed.ports, &new->ir);
+	rename_by(&c->closed.gone6, c->closed.ports, &new->ir);
+	rename_by(&c->opened.gone4, c->opened.ports, &new->ir);
+	rename_by(&c->opened.gone6, c->opened.ports, &new->ir);
 	if (o->json)
 		return cmd_print_json(
-		    json_pack("{s:o, s:o}", "closed",
-			both(cmd_ok_json(&c[0].closed, &new->site),
-			    cmd_ok_json(&c[1].closed, &new->site)),
-			"opened",
-			both(cmd_ok_json(&c[0].opened, &new->site),
-			    cmd_ok_json(&c[1].opened, &new->site))),
+		    json_pack("{s:o, s:o}", "closed", both(&c->closed, s),
+			"opened", both(&c->opened, s)),
 		    e);
-	for (int i = 0; i < 2; i++) {
-		print_ranges(&c[i].closed, "-", &new->site);
-		print_ranges(&c[i].opened, "+", &new->site);
-	}
+	print_ranges(&c->closed.gone4, c->closed.ports, "-", s);
+	print_ranges(&c->opened.gone4, c->opened.ports, "+", s);
+	print_ranges(&c->closed.gone6, c->closed.ports, "-", s);
+	print_ranges(&c->opened.gone6, c->opened.ports, "+", s);
 	return 0;
 }
 
@@ -89,22 +91,19 @@ static int
 diff(const struct cmd_opts *o, const struct cmd_input *a,
     const struct cmd_input *b, struct err *e)
 {
-	struct change c[2] = { 0 };
-	int rc = -1;
+	struct change c = { 0 };
+	int rc = compare(a, b, &c, e);
 
-	if (compare(a, b, NP_V4, &c[0], e) == 0 &&
-	    compare(a, b, NP_V6, &c[1], e) == 0)
-		rc = report(o, b, c, e);
 	if (rc == 0)
-		rc = c[0].closed.n + c[0].opened.n + c[1].closed.n +
-				 c[1].opened.n ==
+		rc = report(o, b, &c, e);
+	if (rc == 0)
+		rc = c.closed.gone4.n + c.closed.gone6.n + c.opened.gone4.n +
+				 c.opened.gone6.n ==
 			     0
 			 ? EXIT_PASS
 			 : EXIT_DROP;
-	for (int i = 0; i < 2; i++) {
-		np_ok_fini(&c[i].closed);
-		np_ok_fini(&c[i].opened);
-	}
+	np_gone_fini(&c.closed);
+	np_gone_fini(&c.opened);
 	return rc;
 }
 

@@ -7,6 +7,8 @@
 static const char *
 why_not(const struct np_tried *t)
 {
+	if (t->src == NP_SRC_PORTS)
+		return "no: other port";
 	if (t->nfamily == 0)
 		return "no: none of this family";
 	return t->nfamily == 1 ? "no: other address" : "no: not in any";
@@ -16,15 +18,17 @@ why_not(const struct np_tried *t)
 static const char *
 what(const struct cmd_input *in, const struct np_tried *t, char to[128])
 {
-	char range[NP_RANGE_TEXT];
+	char range[CMD_TO_TEXT];
 	size_t n = t->last - t->first + 1;
 	const struct np_rule *r = &in->ir.v[t->first];
 
-	if (t->src == NP_SRC_NOINTERNET || t->src == NP_SRC_DEFAULT)
+	if (t->src == NP_SRC_PORTS && n > 1)
+		(void)snprintf(to, 128, "ports, %zu rules", n);
+	else if (t->src == NP_SRC_NOINTERNET || t->src == NP_SRC_DEFAULT)
 		(void)snprintf(to, 128, "%s", np_src_text(t->src));
 	else if (n == 1)
 		(void)snprintf(to, 128, "%s %s", np_src_text(t->src),
-		    np_range_text(r->to, r->family, range));
+		    cmd_to_text(r, range));
 	else
 		(void)snprintf(
 		    to, 128, "%s, %zu ranges", np_src_text(t->src), n);
@@ -41,7 +45,8 @@ from(const struct cmd_input *in, const struct np_tried *t,
 	np_origin_text(in->ir.v[t->first].origin, &in->site, to);
 	if (t->first == t->last)
 		return to;
-	if (t->src == NP_SRC_ALLOW || t->src == NP_SRC_DENY) {
+	if (t->src == NP_SRC_ALLOW || t->src == NP_SRC_DENY ||
+	    t->src == NP_SRC_PORTS) {
 		end = strrchr(to, '/');
 		if (end != NULL)
 			*end = '\0';

@@ -8,7 +8,7 @@
 
 /* Members of the network object, or of a PUT body, that mean something. */
 static const char *const known[] = { "allowOut", "denyOut", "egressProxy",
-	"rules", "allowPublicTraffic", "maskRequestHost", "httpsPorts",
+	"rules", "ports", "allowPublicTraffic", "maskRequestHost", "httpsPorts",
 	"allow_internet_access" };
 
 static int add(json_t *found, const char *where, const char *fmt, ...)
@@ -83,6 +83,7 @@ coverer(const struct np_ir *ir, size_t at)
 
 	for (size_t i = 0; i < at; i++)
 		if (ir->v[i].family == r->family &&
+		    ir->v[i].origin.src != NP_SRC_PORTS &&
 		    ir->v[i].to.lo <= r->to.lo && r->to.hi <= ir->v[i].to.hi)
 			return &ir->v[i];
 	return NULL;
@@ -119,6 +120,16 @@ entry_used(const struct np_ir *ir, const bool *used, size_t at)
 	return false;
 }
 
+static void
+unused_port(json_t *found, const struct cmd_input *in, size_t at)
+{
+	char where[NP_ORIGIN_TEXT], port[CMD_TO_TEXT];
+
+	np_origin_text(in->ir.v[at].origin, &in->site, where);
+	add(found, where, "%s can never match: what comes before it covers it",
+	    cmd_to_text(&in->ir.v[at], port));
+}
+
 static int
 unused_rules(json_t *found, const struct cmd_input *in, struct err *e)
 {
@@ -132,6 +143,9 @@ unused_rules(json_t *found, const struct cmd_input *in, struct err *e)
 	for (size_t i = 0; i < ir->n; i++) {
 		enum np_src src = ir->v[i].origin.src;
 
+		if (src == NP_SRC_PORTS && ir->v[i].family == NP_V4 &&
+		    !entry_used(ir, used, i))
+			unused_port(found, in, i);
 		if (used[i] || (src != NP_SRC_ALLOW && src != NP_SRC_DENY))
 			continue;
 		if (ir->v[i].to.lo == 0 && entry_used(ir, used, i))

@@ -42,31 +42,47 @@ cmd_print_text(struct buf *b, struct err *e)
 	return flushed(e);
 }
 
+const char *
+cmd_to_text(const struct np_rule *r, char to[CMD_TO_TEXT])
+{
+	struct np_port_box box = { r->proto, r->proto, r->port_lo, r->port_hi };
+	const struct np_ports one = { &box, 1, 1 };
+
+	if (r->origin.src == NP_SRC_PORTS)
+		return np_ports_text(&one, to);
+	return np_range_text(r->to, r->family, to);
+}
+
 json_t *
 cmd_rule_json(const struct np_rule *r, size_t index, const struct np_site *s)
 {
-	char range[NP_RANGE_TEXT], why[NP_ORIGIN_TEXT];
+	char to[CMD_TO_TEXT], why[NP_ORIGIN_TEXT];
 
 	return json_pack("{s:I, s:s, s:s, s:s, s:s}", "rule",
 	    (json_int_t)index + 1, "verdict",
 	    r->verdict == NP_PASS ? "pass" : "drop", "source",
-	    np_src_text(r->origin.src), "to",
-	    np_range_text(r->to, r->family, range), "origin",
+	    np_src_text(r->origin.src), "to", cmd_to_text(r, to), "origin",
 	    np_origin_text(r->origin, s, why));
 }
 
 json_t *
-cmd_ok_json(const struct np_ok *ok, const struct np_site *s)
+cmd_ok_json(const struct np_ok *ok, const struct np_ports *ports,
+    const struct np_site *s)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < ok->n; i++) {
 		char range[NP_RANGE_TEXT], why[NP_ORIGIN_TEXT];
+		char text[NP_PORTS_TEXT];
+		json_t *one = json_pack("{s:s, s:s}", "to",
+		    np_range_text(ok->v[i].range, ok->family, range), "origin",
+		    np_origin_text(ok->v[i].origin, s, why));
 
-		(void)json_array_append_new(list,
-		    json_pack("{s:s, s:s}", "to",
-			np_range_text(ok->v[i].range, ok->family, range),
-			"origin", np_origin_text(ok->v[i].origin, s, why)));
+		np_ports_text(&ports[ok->v[i].class], text);
+		if (*text != '\0')
+			(void)json_object_set_new(
+			    one, "ports", json_string(text));
+		(void)json_array_append_new(list, one);
 	}
 	return list;
 }

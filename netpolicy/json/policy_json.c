@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "json/ports_json.h"
 
 #define T(type) (1u << (type))
 #define T_BOOL	(T(JSON_TRUE) | T(JSON_FALSE))
@@ -16,6 +17,7 @@ static const struct field {
 } fields[] = {
 	{ "allowOut", T(JSON_ARRAY), "an array of strings", false },
 	{ "denyOut", T(JSON_ARRAY), "an array of strings", false },
+	{ "ports", T(JSON_ARRAY), "an array of objects", false },
 	{ "egressProxy", T(JSON_OBJECT), "an object", false },
 	{ "rules", T(JSON_OBJECT), "an object", false },
 	{ "allowPublicTraffic", T_BOOL, "a boolean", true },
@@ -44,6 +46,22 @@ member(const json_t *obj, const char *name)
 	const json_t *v = json_object_get(obj, name);
 
 	return json_is_null(v) ? NULL : v;
+}
+
+static int
+check_objects(const json_t *list, const char *at, struct err *e)
+{
+	const json_t *v;
+	char place[96];
+	size_t i;
+
+	json_array_foreach (list, i, v) {
+		if (json_is_object(v))
+			continue;
+		(void)snprintf(place, sizeof(place), "%s/%zu", at, i);
+		return wrong_type(e, place, "an object");
+	}
+	return 0;
 }
 
 static int
@@ -78,7 +96,9 @@ check_types(const json_t *network, bool is_create, struct err *e)
 		    at, sizeof(at), "%s/%s", root(is_create), f->name);
 		if (!(f->types & T(json_typeof(v))))
 			return wrong_type(e, at, f->want);
-		if (json_is_array(v) && check_strings(v, at, e) < 0)
+		if (json_is_array(v) && (strcmp(f->name, "ports") == 0
+						? check_objects(v, at, e)
+						: check_strings(v, at, e)) < 0)
 			return -1;
 	}
 	return 0;
@@ -107,6 +127,16 @@ take_list(const json_t *network, bool is_create, const char *name,
 }
 
 static int
+take_ports(
+    const json_t *network, bool is_create, struct np_policy *p, struct err *e)
+{
+	char at[64];
+
+	(void)snprintf(at, sizeof(at), "%s/ports", root(is_create));
+	return np_ports_from_json(member(network, "ports"), at, p, e);
+}
+
+static int
 take_lists(
     const json_t *network, bool is_create, struct np_policy *p, struct err *e)
 {
@@ -116,6 +146,8 @@ take_lists(
 		return -1;
 	if (take_list(network, is_create, "allowOut", np_policy_allow, p, e) <
 	    0)
+		return -1;
+	if (take_ports(network, is_create, p, e) < 0)
 		return -1;
 	if (np_policy_finish(p, e) < 0)
 		return err_at(

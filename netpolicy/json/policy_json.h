@@ -1,9 +1,9 @@
 /*
  * json/policy_json.h - E2B's network object -> struct np_policy.
  *
- * Checks are made in E2B's order: types, denyOut, allowOut, names, then the
- * features that are off.  e->msg is what the client gets, byte for byte where
- * E2B has a sentence; e->where is a JSON pointer into the request's body.
+ * Checks are made in E2B's order: types, denyOut, allowOut, ports, names, then
+ * the features that are off.  e->msg is what the client gets, byte for byte
+ * where E2B has a sentence; e->where is a JSON pointer into the request's body.
  */
 #ifndef NP_POLICY_JSON_H
 #define NP_POLICY_JSON_H

@@ -139,9 +139,11 @@ jumps(struct out *o, const char *name)
 static void
 ok_set(struct out *o, const struct nft_slot *s, enum np_family f)
 {
-	const struct np_ok *ok = f == NP_V4 ? s->ok4 : s->ok6;
+	const struct np_ok *ok = NULL;
 	char why[NP_ORIGIN_TEXT], text[NP_RANGE_TEXT], name[32];
 
+	if (s->reach != NULL)
+		ok = f == NP_V4 ? &s->reach->ok4 : &s->reach->ok6;
 	(void)snprintf(name, sizeof(name), "sb%u_ok%d", s->slot, (int)f);
 	begin(o, "set", name, f == NP_V4 ? "ipv4_addr" : "ipv6_addr");
 	say(o, "\t\tflags interval\n");

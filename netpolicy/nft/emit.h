@@ -24,7 +24,7 @@ struct nft_slot {
 	struct np_addr sb4, sb6;
 	uint32_t gen;	/* 0: closed */
 	uint32_t birth; /* generations below belong to the last tenant */
-	const struct np_ok *ok4, *ok6; /* NULL: nothing */
+	const struct np_reach *reach; /* NULL: nothing */
 };
 
 /* The values that coppiced.conf has when it says nothing. */

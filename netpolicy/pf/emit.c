@@ -131,7 +131,7 @@ table_range(struct out *o, const struct np_ok_range *r, enum np_family f,
 static void
 table_family(struct out *o, const struct np_ok *ok, const struct np_site *site)
 {
-	for (size_t i = 0; ok != NULL && i < ok->n; i++)
+	for (size_t i = 0; i < ok->n; i++)
 		table_range(o, &ok->v[i], ok->family, site);
 }
 
@@ -139,9 +139,9 @@ static void
 table(struct out *o, const struct pf_conf *c, const struct pf_slot *s,
     const struct np_site *site)
 {
-	bool empty = s->ok4 == NULL || s->ok4->n == 0;
+	bool empty = s->reach == NULL || s->reach->ok4.n == 0;
 
-	if (c->v6 && s->ok6 != NULL && s->ok6->n > 0)
+	if (c->v6 && s->reach != NULL && s->reach->ok6.n > 0)
 		empty = false;
 	/* The grammar has no empty list on several lines */
 	if (empty) {
@@ -149,9 +149,9 @@ table(struct out *o, const struct pf_conf *c, const struct pf_slot *s,
 		return;
 	}
 	say(o, "table <ok> persist {\n");
-	table_family(o, s->ok4, site);
+	table_family(o, &s->reach->ok4, site);
 	if (c->v6)
-		table_family(o, s->ok6, site);
+		table_family(o, &s->reach->ok6, site);
 	say(o, "}\n\n");
 }
 

@@ -23,7 +23,7 @@ struct pf_conf {
 struct pf_slot {
 	uint32_t slot;
 	struct np_addr sb4, sb6;
-	const struct np_ok *ok4, *ok6; /* NULL: nothing */
+	const struct np_reach *reach; /* NULL: nothing */
 };
 
 /* The values that coppiced.conf has when it says nothing. */

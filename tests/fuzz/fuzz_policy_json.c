@@ -58,8 +58,7 @@ check_text(struct buf *b)
 }
 
 static void
-check_edges(
-    const struct np_ir *ir, const struct np_ok *ok4, const struct np_ok *ok6)
+check_edges(const struct np_ir *ir, const struct np_reach *reach)
 {
 	/* np_judge() is linear: some of the rules of a long list will do */
 	size_t step = ir->n / 256 + 1;
@@ -70,18 +69,19 @@ check_edges(
 			r->to.hi + 1 };
 
 		for (int k = 0; k < 4; k++) {
-			struct np_addr a = { at[k] & np_last(r->family),
-				r->family };
-			const struct np_ok *ok = a.family == NP_V4 ? ok4 : ok6;
+			struct np_flow f = { { at[k] & np_last(r->family),
+						 r->family },
+				(uint16_t)(r->port_lo + k - 1),
+				r->proto == 0 ? 6 : r->proto };
 
-			must(np_ok_has(ok, a) ==
-			     (np_judge(ir, a)->verdict == NP_PASS));
+			must(np_reach_has(reach, &f) ==
+			     (np_judge(ir, &f)->verdict == NP_PASS));
 		}
 	}
 }
 
 static void
-emit(struct np_ok *ok4, struct np_ok *ok6)
+emit(const struct np_reach *reach)
 {
 	struct err e = { 0 };
 	struct nft_conf nc;
@@ -94,15 +94,13 @@ emit(struct np_ok *ok4, struct np_ok *ok6)
 	nft_conf_default(&nc);
 	nft_slot_default(7, &ns);
 	ns.gen = 0x101;
-	ns.ok4 = ok4;
-	ns.ok6 = ok6;
+	ns.reach = reach;
 	must(nft_emit(&b, &nc, &ns, 1, &site, &e) == 0);
 	check_text(&b);
 	buf_reset(&b);
 	pf_conf_default(&pc);
 	pf_slot_default(7, &ps);
-	ps.ok4 = ok4;
-	ps.ok6 = ok6;
+	ps.reach = reach;
 	must(pf_emit_anchor(&b, &pc, &ps, &site, &e) == 0);
 	check_text(&b);
 	buf_fini(&b);
@@ -141,20 +139,20 @@ compile(const struct np_policy *p)
 {
 	struct err e = { 0 };
 	struct np_ir ir = { 0 };
-	struct np_ok ok4 = { 0 }, ok6 = { 0 }, gone = { 0 };
+	struct np_reach reach;
+	struct np_gone gone;
 
 	must(np_lower(p, &site, &ir, &e) == 0);
-	must(np_flatten(&ir, NP_V4, &ok4, &e) == 0);
-	must(np_flatten(&ir, NP_V6, &ok6, &e) == 0);
-	check_edges(&ir, &ok4, &ok6);
-	check_order(p, &ok4);
-	emit(&ok4, &ok6);
+	must(np_reach_make(&ir, true, &reach, &e) == 0);
+	check_edges(&ir, &reach);
+	check_order(p, &reach.ok4);
+	emit(&reach);
 	must(np_pass_merge(&ir, &e) >= 0 && np_pass_shadow(&ir, &e) >= 0);
-	check_edges(&ir, &ok4, &ok6);
-	must(np_revoked(&ok4, &ok4, &gone, &e) == 0 && gone.n == 0);
-	np_ok_fini(&gone);
-	np_ok_fini(&ok4);
-	np_ok_fini(&ok6);
+	check_edges(&ir, &reach);
+	must(np_revoked(&reach, &reach, &gone, &e) == 0);
+	must(gone.gone4.n + gone.gone6.n == 0);
+	np_gone_fini(&gone);
+	np_reach_fini(&reach);
 	np_ir_fini(&ir);
 }
 

@@ -26,7 +26,7 @@ joined(const struct np_ok *ok)
 	for (size_t i = 1; i < ok->n; i++) {
 		const struct np_ok_range *a = &ok->v[i - 1], *b = &ok->v[i];
 
-		if (a->range.hi + 1 == b->range.lo &&
+		if (a->range.hi + 1 == b->range.lo && a->class == b->class &&
 		    a->origin.src == b->origin.src &&
 		    a->origin.item == b->origin.item)
 			return false;
@@ -41,9 +41,18 @@ same_bounds(const struct np_ok *a, const struct np_ok *b)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
 		if (a->v[i].range.lo != b->v[i].range.lo ||
-		    a->v[i].range.hi != b->v[i].range.hi)
+		    a->v[i].range.hi != b->v[i].range.hi ||
+		    a->v[i].class != b->v[i].class)
 			return false;
 	return true;
+}
+
+static bool
+same_reach(const struct np_reach *a, const struct np_reach *b)
+{
+	return same_bounds(&a->ok4, &b->ok4) && same_bounds(&a->ok6, &b->ok6) &&
+	       np_ports_same(&a->ports[NP_BUT], &b->ports[NP_BUT]) &&
+	       np_ports_same(&a->ports[NP_ONLY], &b->ports[NP_ONLY]);
 }
 
 /* --- flatten says what judge says ----------------------------------------- */
@@ -52,14 +61,14 @@ static bool
 agrees(const struct gen_made *m)
 {
 	for (int i = 0; i < FLOWS; i++) {
-		struct np_addr a = gen_flow(&m->ir);
-		const struct np_rule *r = np_judge(&m->ir, a);
+		struct np_flow f = gen_flow(&m->ir);
+		const struct np_rule *r = np_judge(&m->ir, &f);
 
-		if (r == NULL || (r->verdict == NP_PASS) != gen_ok_has(m, a))
+		if (r == NULL || (r->verdict == NP_PASS) != gen_ok_has(m, &f))
 			return false;
 	}
-	return disjoint(&m->ok4) && disjoint(&m->ok6) && joined(&m->ok4) &&
-	       joined(&m->ok6);
+	return disjoint(&m->reach.ok4) && disjoint(&m->reach.ok6) &&
+	       joined(&m->reach.ok4) && joined(&m->reach.ok6);
 }
 
 /* --- judge says what docs/policy.md says ---------------------------------- */
@@ -80,17 +89,32 @@ listed(char v[GEN_ENTRIES][NP_PREFIX_TEXT], uint32_t n, struct np_addr a)
 
 /* From the text alone, without any of the compiler's structures. */
 static enum np_src
-specified(struct gen_lists *l, const struct np_site *s, struct np_addr a)
+specified(struct gen_lists *l, const struct np_site *s, const struct np_flow *f,
+    bool *pass)
 {
+	const struct np_addr a = f->to;
+
+	*pass = false;
 	for (size_t i = 0; i < s->n; i++)
 		if (s->v[i].family == a.family && s->v[i].range.lo <= a.n &&
 		    a.n <= s->v[i].range.hi)
 			return NP_SRC_SITE;
-	if (listed(l->allow, l->nallow, a))
+	if (listed(l->allow, l->nallow, a)) {
+		*pass = true;
 		return NP_SRC_ALLOW;
+	}
+	for (uint32_t i = 0; i < l->nports; i++)
+		if (l->ports[i].proto == f->proto &&
+		    l->ports[i].lo <= f->port && f->port <= l->ports[i].hi) {
+			*pass = !l->ports[i].deny;
+			return NP_SRC_PORTS;
+		}
 	if (l->no_internet)
 		return NP_SRC_NOINTERNET;
-	return listed(l->deny, l->ndeny, a) ? NP_SRC_DENY : NP_SRC_DEFAULT;
+	if (listed(l->deny, l->ndeny, a))
+		return NP_SRC_DENY;
+	*pass = true;
+	return NP_SRC_DEFAULT;
 }
 
 static bool
@@ -98,12 +122,12 @@ as_specified(
     struct gen_lists *l, const struct np_site *s, const struct gen_made *m)
 {
 	for (int i = 0; i < FLOWS; i++) {
-		struct np_addr a = gen_flow(&m->ir);
-		enum np_src want = specified(l, s, a);
-		bool pass = want == NP_SRC_ALLOW || want == NP_SRC_DEFAULT;
+		struct np_flow f = gen_flow(&m->ir);
+		bool pass;
+		enum np_src want = specified(l, s, &f, &pass);
 
-		if (np_judge(&m->ir, a)->origin.src != want ||
-		    gen_passes(m, a) != pass)
+		if (np_judge(&m->ir, &f)->origin.src != want ||
+		    gen_passes(m, &f) != pass)
 			return false;
 	}
 	return true;
@@ -123,10 +147,11 @@ site_wins(const struct gen_made *m, const struct np_site *s)
 			at[2] +=
 			    gen_rnd() % (span > 1u << 30 ? 1u << 30 : span);
 		for (int k = 0; k < 3; k++) {
-			struct np_addr a = { at[k], x->family };
+			struct np_flow f = gen_flow(&m->ir);
 
-			if (gen_ok_has(m, a) || gen_passes(m, a) ||
-			    np_judge(&m->ir, a)->origin.src != NP_SRC_SITE)
+			f.to = (struct np_addr){ at[k], x->family };
+			if (gen_ok_has(m, &f) || gen_passes(m, &f) ||
+			    np_judge(&m->ir, &f)->origin.src != NP_SRC_SITE)
 				return false;
 		}
 	}
@@ -169,8 +194,14 @@ order_free(const struct gen_lists *l, const struct np_site *s,
 	repeat(other.deny, &other.ndeny);
 	shuffle(other.allow, other.nallow);
 	shuffle(other.deny, other.ndeny);
-	same = gen_make(&other, s, &x, e) == 0 &&
-	       same_bounds(&m->ok4, &x.ok4) && same_bounds(&m->ok6, &x.ok6);
+	if (other.nports > 1) {
+		struct np_port first = other.ports[0];
+
+		other.ports[0] = other.ports[other.nports - 1];
+		other.ports[other.nports - 1] = first;
+	}
+	same =
+	    gen_make(&other, s, &x, e) == 0 && same_reach(&m->reach, &x.reach);
 	gen_unmake(&x);
 	return same;
 }
@@ -183,14 +214,24 @@ no_looser(const struct gen_made *tight, const struct gen_made *loose)
 {
 	for (int i = 0; i < FLOWS; i++) {
 		const struct np_ir *ir = i % 2 ? &tight->ir : &loose->ir;
-		struct np_addr a = gen_flow(ir);
+		struct np_flow f = gen_flow(ir);
 
-		if (gen_ok_has(tight, a) && !gen_ok_has(loose, a))
+		if (gen_ok_has(tight, &f) && !gen_ok_has(loose, &f))
 			return false;
-		if (gen_passes(tight, a) && !gen_passes(loose, a))
+		if (gen_passes(tight, &f) && !gen_passes(loose, &f))
 			return false;
 	}
 	return true;
+}
+
+static void
+one_port_more(struct gen_lists *l, bool deny)
+{
+	struct np_port p = { gen_port(), 0, gen_below(2) ? 6 : 17, deny, 9 };
+
+	p.hi = p.lo;
+	if (l->nports < GEN_PORTS && !gen_clash(l->ports, l->nports, &p))
+		l->ports[l->nports++] = p;
 }
 
 static bool
@@ -203,6 +244,8 @@ monotone(const struct gen_lists *l, const struct np_site *s,
 
 	more_allow.nallow++;
 	more_deny.ndeny++;
+	one_port_more(&more_allow, false);
+	one_port_more(&more_deny, true);
 	good = gen_make(&more_allow, s, &a, e) == 0 &&
 	       gen_make(&more_deny, s, &d, e) == 0 && no_looser(m, &a) &&
 	       no_looser(&d, m);
@@ -219,9 +262,28 @@ merged(const struct np_ok *ok)
 {
 	for (size_t i = 1; i < ok->n; i++)
 		if (ok->v[i - 1].range.hi + 1 == ok->v[i].range.lo &&
+		    ok->v[i - 1].class == ok->v[i].class &&
 		    ok->v[i - 1].origin.src == ok->v[i].origin.src)
 			return false;
 	return true;
+}
+
+/* Neither passes what the other does not. */
+static bool
+equal(const struct np_reach *a, const struct np_reach *b, struct err *e)
+{
+	struct np_gone g;
+	bool same;
+
+	if (np_revoked(a, b, &g, e) < 0)
+		return false;
+	same = g.gone4.n + g.gone6.n == 0;
+	np_gone_fini(&g);
+	if (np_revoked(b, a, &g, e) < 0)
+		return false;
+	same = same && g.gone4.n + g.gone6.n == 0;
+	np_gone_fini(&g);
+	return same;
 }
 
 /* A second time, a pass finds nothing more to do. */
@@ -238,7 +300,7 @@ static bool
 passes_keep(const struct gen_made *m, struct err *e)
 {
 	struct np_ir ir = m->ir;
-	struct np_ok ok4 = { .family = NP_V4 }, again = { .family = NP_V4 };
+	struct np_reach again;
 	bool good = true;
 	int which = (int)gen_below(3);
 
@@ -251,55 +313,67 @@ passes_keep(const struct gen_made *m, struct err *e)
 	if (which != 0)
 		good = good && settles(np_pass_shadow, &ir, e);
 	for (int i = 0; i < FLOWS && good; i++) {
-		struct np_addr a = gen_flow(&m->ir);
-		const struct np_rule *r = np_judge(&ir, a);
+		struct np_flow f = gen_flow(&m->ir);
+		const struct np_rule *r = np_judge(&ir, &f);
 
 		good = r != NULL &&
-		       r->verdict == np_judge(&m->ir, a)->verdict &&
-		       r->origin.src == np_judge(&m->ir, a)->origin.src;
+		       r->verdict == np_judge(&m->ir, &f)->verdict &&
+		       r->origin.src == np_judge(&m->ir, &f)->origin.src;
 	}
 	good = good && ir.n <= m->ir.n;
-	good = good && np_flatten(&ir, NP_V4, &ok4, e) == 0 &&
-	       np_revoked(&ok4, &m->ok4, &again, e) == 0 && again.n == 0;
-	np_ok_fini(&again);
-	good = good && np_revoked(&m->ok4, &ok4, &again, e) == 0 &&
-	       again.n == 0 && ok4.n <= m->ok4.n;
-	good = good && (which == 1 || merged(&ok4));
-	np_ok_fini(&again);
-	np_ok_fini(&ok4);
+	np_reach_init(&again);
+	good = good && np_reach_make(&ir, true, &again, e) == 0 &&
+	       equal(&again, &m->reach, e) && again.ok4.n <= m->reach.ok4.n;
+	good = good && (which == 1 || merged(&again.ok4));
+	np_reach_fini(&again);
 	np_ir_fini(&ir);
 	return good;
 }
 
-/* What is reached, written as lists and compiled again, is the same. */
-static bool
-canonical(const struct np_site *s, const struct np_ok *ok, struct err *e)
+/* What is reached whatever the port, as entries of a list of allowed ones. */
+static int
+as_list(const struct np_ok *ok, struct np_policy *p)
 {
-	struct np_policy p = { .deny_all = true };
-	struct np_ir ir = { 0 };
-	struct np_ok again = { .family = ok->family };
-	struct np_ok a = { .family = ok->family }, b = { .family = ok->family };
-	bool good;
-
-	p.allow.v = calloc(ok->n * 254 + 1, sizeof(*p.allow.v));
-	if (p.allow.v == NULL)
-		return false;
 	for (size_t i = 0; i < ok->n; i++) {
 		struct np_prefix v[254];
 		size_t n =
 		    np_range_prefixes(ok->v[i].range, ok->family, v, 254);
+		struct np_entry *to;
 
+		if (ok->v[i].class != NP_WHOLE)
+			continue;
+		to = realloc(p->allow.v, (p->allow.n + n) * sizeof(*to));
+		if (to == NULL)
+			return -1;
+		p->allow.v = to;
 		for (size_t k = 0; k < n; k++)
-			p.allow.v[p.allow.n++] =
+			to[p->allow.n++] =
 			    (struct np_entry){ v[k], (uint32_t)i };
 	}
-	good = np_lower(&p, s, &ir, e) == 0 && np_pass_merge(&ir, e) >= 0 &&
-	       np_flatten(&ir, ok->family, &again, e) == 0 &&
-	       np_revoked(ok, &again, &a, e) == 0 && a.n == 0 &&
-	       np_revoked(&again, ok, &b, e) == 0 && b.n == 0;
-	np_ok_fini(&again);
-	np_ok_fini(&a);
-	np_ok_fini(&b);
+	return 0;
+}
+
+/*
+ * What is reached, written as lists and compiled again, is the same; where
+ * ports play a part, what is reached whatever the port is.
+ */
+static bool
+canonical(const struct np_site *s, const struct np_reach *r, struct err *e)
+{
+	struct np_policy p = { .deny_all = true };
+	struct np_ir ir = { 0 };
+	struct np_reach again, part = *r;
+	struct np_gone g = { 0 };
+	bool good, all = r->ports[NP_BUT].n == 1 && r->ports[NP_ONLY].n == 0;
+
+	np_reach_init(&again);
+	good = as_list(&r->ok4, &p) == 0 && as_list(&r->ok6, &p) == 0 &&
+	       np_lower(&p, s, &ir, e) == 0 && np_pass_merge(&ir, e) >= 0 &&
+	       np_reach_make(&ir, true, &again, e) == 0 &&
+	       np_revoked(&again, &part, &g, e) == 0 &&
+	       g.gone4.n + g.gone6.n == 0 && (!all || equal(&again, r, e));
+	np_gone_fini(&g);
+	np_reach_fini(&again);
 	np_ir_fini(&ir);
 	np_policy_fini(&p);
 	return good;
@@ -308,10 +382,12 @@ canonical(const struct np_site *s, const struct np_ok *ok, struct err *e)
 /* --- one policy after another --------------------------------------------- */
 
 static bool
-has_bounds(const struct np_ok *ok, struct np_range r)
+has_bounds(const struct np_ok *ok, const struct np_ok_range *r)
 {
 	for (size_t i = 0; i < ok->n; i++)
-		if (ok->v[i].range.lo == r.lo && ok->v[i].range.hi == r.hi)
+		if (ok->v[i].range.lo == r->range.lo &&
+		    ok->v[i].range.hi == r->range.hi &&
+		    ok->v[i].class == r->class)
 			return true;
 	return false;
 }
@@ -326,14 +402,11 @@ delta_right(const struct np_ok *a, const struct np_ok *b, struct err *e)
 	    np_delta(a, b, &del, &add, e) == 0 && a->n - del.n + add.n == b->n;
 
 	for (size_t i = 0; i < del.n && good; i++)
-		good = has_bounds(a, del.v[i].range) &&
-		       !has_bounds(b, del.v[i].range);
+		good = has_bounds(a, &del.v[i]) && !has_bounds(b, &del.v[i]);
 	for (size_t i = 0; i < add.n && good; i++)
-		good = has_bounds(b, add.v[i].range) &&
-		       !has_bounds(a, add.v[i].range);
+		good = has_bounds(b, &add.v[i]) && !has_bounds(a, &add.v[i]);
 	for (size_t i = 0; i < a->n && good; i++)
-		good = has_bounds(&del, a->v[i].range) ||
-		       has_bounds(b, a->v[i].range);
+		good = has_bounds(&del, &a->v[i]) || has_bounds(b, &a->v[i]);
 	np_ok_fini(&del);
 	np_ok_fini(&add);
 	return good;
@@ -342,19 +415,17 @@ delta_right(const struct np_ok *a, const struct np_ok *b, struct err *e)
 static bool
 revoked_right(const struct gen_made *a, const struct gen_made *b, struct err *e)
 {
-	struct np_ok r4 = { .family = NP_V4 }, r6 = { .family = NP_V6 };
-	bool good = np_revoked(&a->ok4, &b->ok4, &r4, e) == 0 &&
-		    np_revoked(&a->ok6, &b->ok6, &r6, e) == 0 &&
-		    disjoint(&r4) && disjoint(&r6);
+	struct np_gone g;
+	bool good = np_revoked(&a->reach, &b->reach, &g, e) == 0 &&
+		    disjoint(&g.gone4) && disjoint(&g.gone6);
 
 	for (int i = 0; i < 2 * FLOWS && good; i++) {
-		struct np_addr at = gen_flow(i % 2 ? &a->ir : &b->ir);
-		bool want = gen_passes(a, at) && !gen_passes(b, at);
+		struct np_flow f = gen_flow(i % 2 ? &a->ir : &b->ir);
+		bool want = gen_passes(a, &f) && !gen_passes(b, &f);
 
-		good = np_ok_has(at.family == NP_V4 ? &r4 : &r6, at) == want;
+		good = np_gone_has(&g, &f) == want;
 	}
-	np_ok_fini(&r4);
-	np_ok_fini(&r6);
+	np_gone_fini(&g);
 	return good;
 }
 
@@ -378,11 +449,10 @@ one_round(struct err *e)
 		CHECK(order_free(&la, &s, &a, e));
 		CHECK(monotone(&la, &s, &a, e));
 		CHECK(passes_keep(&a, e));
-		CHECK(canonical(&s, &a.ok4, e));
-		CHECK(canonical(&s, &a.ok6, e));
+		CHECK(canonical(&s, &a.reach, e));
 		CHECK(revoked_right(&a, &b, e));
-		CHECK(delta_right(&a.ok4, &b.ok4, e));
-		CHECK(delta_right(&a.ok6, &b.ok6, e));
+		CHECK(delta_right(&a.reach.ok4, &b.reach.ok4, e));
+		CHECK(delta_right(&a.reach.ok6, &b.reach.ok6, e));
 	}
 	gen_unmake(&a);
 	gen_unmake(&b);

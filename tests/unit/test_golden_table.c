@@ -69,9 +69,9 @@ send_table(struct nft_sock *k, struct nft_batch *b, const struct nft_conf *c,
 	nft_batch_begin(b);
 	nft_put_base(b, c);
 	nft_put_slot(b, c, s);
-	nft_put_ok(b, s->slot, &none4, s->ok4, &site);
+	nft_put_ok(b, s->slot, &none4, &s->reach->ok4, &site);
 	if (c->v6)
-		nft_put_ok(b, s->slot, &none6, s->ok6, &site);
+		nft_put_ok(b, s->slot, &none6, &s->reach->ok6, &site);
 	nft_put_gen(b, s->slot, 0, s->gen);
 	return nft_send(k, b, e);
 }
@@ -157,6 +157,7 @@ one_round(struct nft_sock *k, struct nft_batch *nl, struct err *e)
 
 	gen_lists(&la);
 	gen_lists(&lb);
+	la.nports = lb.nports = 0;
 	CHECK(gen_site(&site, e) == 0);
 	CHECK(gen_make(&la, &site, &a, e) == 0);
 	CHECK(gen_make(&lb, &site, &b, e) == 0);
@@ -164,15 +165,16 @@ one_round(struct nft_sock *k, struct nft_batch *nl, struct err *e)
 	conf.v6 = gen_below(4) != 0;
 	nft_slot_default(1 + gen_below(16383), &slot);
 	slot.gen = slot.birth = GEN + gen_below(1000);
-	slot.ok4 = &a.ok4;
-	slot.ok6 = &a.ok6;
+	slot.reach = &a.reach;
 	compare(k, nl, &conf, &slot, e);
-	CHECK(holds(k, slot.slot, &a.ok4, e));
-	CHECK(send_update(k, nl, slot.slot, &a.ok4, &b.ok4, e) == 0);
-	CHECK(holds(k, slot.slot, &b.ok4, e));
+	CHECK(holds(k, slot.slot, &a.reach.ok4, e));
+	CHECK(
+	    send_update(k, nl, slot.slot, &a.reach.ok4, &b.reach.ok4, e) == 0);
+	CHECK(holds(k, slot.slot, &b.reach.ok4, e));
 	if (conf.v6) {
-		CHECK(send_update(k, nl, slot.slot, &a.ok6, &b.ok6, e) == 0);
-		CHECK(holds(k, slot.slot, &b.ok6, e));
+		CHECK(send_update(k, nl, slot.slot, &a.reach.ok6, &b.reach.ok6,
+			  e) == 0);
+		CHECK(holds(k, slot.slot, &b.reach.ok6, e));
 	}
 	CHECK(send_no_table(k, nl, e) == 0);
 	gen_unmake(&a);

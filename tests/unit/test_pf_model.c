@@ -127,11 +127,12 @@ says_the_same(const struct gen_made *m, const struct anchor *a,
     const struct pf_slot *slot, bool v6)
 {
 	for (int i = 0; i < FLOWS; i++) {
-		struct np_addr to = gen_flow(&m->ir);
+		struct np_flow f = gen_flow(&m->ir);
+		struct np_addr to = f.to;
 		struct np_addr from =
 		    to.family == NP_V4 ? slot->sb4 : slot->sb6;
 		struct np_addr liar = { from.n + 1, from.family };
-		bool want = gen_passes(m, to) && (v6 || to.family == NP_V4);
+		bool want = gen_passes(m, &f) && (v6 || to.family == NP_V4);
 
 		if ((evaluate(a, from, to) == PASS) != want)
 			return false;
@@ -168,11 +169,11 @@ one_round(struct err *e)
 	pf_conf_default(&conf);
 	conf.v6 = gen_below(4) != 0;
 	gen_lists(&l);
+	l.nports = 0;
 	CHECK(gen_site(&s, e) == 0);
 	CHECK(gen_make(&l, &s, &m, e) == 0);
 	pf_slot_default(1 + gen_below(16383), &slot);
-	slot.ok4 = &m.ok4;
-	slot.ok6 = &m.ok6;
+	slot.reach = &m.reach;
 	CHECK(pf_emit_anchor(&b, &conf, &slot, &s, e) == 0);
 	text = strdup(buf_str(&b));
 	CHECK(text != NULL);

@@ -98,14 +98,61 @@ gen_entry(char to[NP_PREFIX_TEXT])
 	return to;
 }
 
-enum { GEN_ENTRIES = 12 };
+enum { GEN_ENTRIES = 12, GEN_PORTS = 6 };
 
 struct gen_lists {
 	char allow[GEN_ENTRIES][NP_PREFIX_TEXT];
 	char deny[GEN_ENTRIES][NP_PREFIX_TEXT];
-	uint32_t nallow, ndeny;
+	uint32_t nallow, ndeny, nports;
+	struct np_port ports[GEN_PORTS];
 	bool no_internet;
 };
+
+/* Few distinct ports, both ends, ranges that overlap. */
+static inline uint16_t
+gen_port(void)
+{
+	static const uint16_t some[] = { 1, 22, 25, 53, 80, 443, 1023, 1024,
+		8000, 8080, 65534, 65535 };
+
+	return some[gen_below(sizeof(some) / sizeof(some[0]))];
+}
+
+static inline uint8_t
+gen_proto(void)
+{
+	static const uint8_t some[] = { 0, 1, 5, 6, 6, 6, 7, 16, 17, 17, 18, 47,
+		132, 255 };
+
+	return some[gen_below(sizeof(some))];
+}
+
+static inline bool
+gen_clash(const struct np_port *v, uint32_t n, const struct np_port *p)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (v[i].proto == p->proto && v[i].deny != p->deny &&
+		    v[i].lo <= p->hi && p->lo <= v[i].hi)
+			return true;
+	return false;
+}
+
+/* Half of all policies have none. */
+static inline uint32_t
+gen_ports(struct np_port v[GEN_PORTS])
+{
+	uint32_t n = 0, tries = gen_below(2) * gen_below(GEN_PORTS + 1);
+
+	for (uint32_t i = 0; i < tries; i++) {
+		uint16_t a = gen_port(), b = gen_below(2) ? gen_port() : a;
+		struct np_port p = { a < b ? a : b, a < b ? b : a,
+			gen_below(2) ? 6 : 17, gen_below(2) != 0, n };
+
+		if (!gen_clash(v, n, &p))
+			v[n++] = p;
+	}
+	return n;
+}
 
 static inline void
 gen_lists(struct gen_lists *l)
@@ -113,6 +160,7 @@ gen_lists(struct gen_lists *l)
 	l->nallow = gen_below(GEN_ENTRIES - 2);
 	l->ndeny = gen_below(GEN_ENTRIES - 2);
 	l->no_internet = gen_below(8) == 0;
+	l->nports = gen_ports(l->ports);
 	for (uint32_t i = 0; i < GEN_ENTRIES; i++) {
 		gen_entry(l->allow[i]);
 		gen_entry(l->deny[i]);
@@ -147,6 +195,9 @@ gen_policy(const struct gen_lists *l, struct np_policy *p, struct err *e)
 	for (uint32_t i = 0; i < l->ndeny; i++)
 		if (np_policy_deny(p, l->deny[i], i, e) < 0)
 			return -1;
+	for (uint32_t i = 0; i < l->nports; i++)
+		if (np_policy_port(p, &l->ports[i], e) < 0)
+			return -1;
 	p->no_internet = l->no_internet;
 	return np_policy_finish(p, e);
 }
@@ -155,7 +206,7 @@ gen_policy(const struct gen_lists *l, struct np_policy *p, struct err *e)
 struct gen_made {
 	struct np_policy policy;
 	struct np_ir ir;
-	struct np_ok ok4, ok6;
+	struct np_reach reach;
 };
 
 static inline int
@@ -166,9 +217,7 @@ gen_make(const struct gen_lists *l, const struct np_site *s, struct gen_made *m,
 		return -1;
 	if (np_lower(&m->policy, s, &m->ir, e) < 0)
 		return -1;
-	if (np_flatten(&m->ir, NP_V4, &m->ok4, e) < 0)
-		return -1;
-	return np_flatten(&m->ir, NP_V6, &m->ok6, e);
+	return np_reach_make(&m->ir, true, &m->reach, e);
 }
 
 static inline void
@@ -176,13 +225,12 @@ gen_unmake(struct gen_made *m)
 {
 	np_policy_fini(&m->policy);
 	np_ir_fini(&m->ir);
-	np_ok_fini(&m->ok4);
-	np_ok_fini(&m->ok6);
+	np_reach_fini(&m->reach);
 }
 
 /* Where verdicts change: beside both ends of some rule; or anywhere. */
 static inline struct np_addr
-gen_flow(const struct np_ir *ir)
+gen_to(const struct np_ir *ir)
 {
 	const struct np_rule *r = &ir->v[gen_below((uint32_t)ir->n)];
 	struct np_addr a = { r->to.lo, r->family };
@@ -206,16 +254,26 @@ gen_flow(const struct np_ir *ir)
 	return a;
 }
 
-static inline bool
-gen_passes(const struct gen_made *m, struct np_addr a)
+static inline struct np_flow
+gen_flow(const struct np_ir *ir)
 {
-	return np_judge(&m->ir, a)->verdict == NP_PASS;
+	struct np_flow f = { .to = gen_to(ir), .proto = gen_proto() };
+
+	if (f.proto == 6 || f.proto == 17)
+		f.port = (uint16_t)(gen_port() + gen_below(3) - 1);
+	return f;
 }
 
 static inline bool
-gen_ok_has(const struct gen_made *m, struct np_addr a)
+gen_passes(const struct gen_made *m, const struct np_flow *f)
 {
-	return np_ok_has(a.family == NP_V4 ? &m->ok4 : &m->ok6, a);
+	return np_judge(&m->ir, f)->verdict == NP_PASS;
+}
+
+static inline bool
+gen_ok_has(const struct gen_made *m, const struct np_flow *f)
+{
+	return np_reach_has(&m->reach, f);
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* Records into what a sandbox may reach; and the arithmetic of slots. */
 #include "ctl/priv/rules_int.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,10 +27,10 @@ entry(const char *text, uint32_t item)
 static bool
 reaches(const struct rules_want *w, const char *text)
 {
-	struct np_addr a = { 0 };
+	struct np_flow f = { .port = 443, .proto = IPPROTO_TCP };
 
-	CHECK(np_addr_parse(text, &a) == 0);
-	return np_ok_has(a.family == NP_V4 ? &w->ok4 : &w->ok6, a);
+	CHECK(np_addr_parse(text, &f.to) == 0);
+	return np_reach_has(&w->reach, &f);
 }
 
 static void
@@ -41,7 +42,8 @@ test_policies(void)
 	struct rules_want w;
 	struct err e;
 
-	CHECK(rules_compile(&r, &(struct rules_body){ &a, NULL }, &w, &e) == 0);
+	CHECK(rules_compile(
+		  &r, &(struct rules_body){ &a, NULL, NULL }, &w, &e) == 0);
 	CHECK(w.slot == 3 && w.gen == 300 && w.birth);
 	CHECK(reaches(&w, "8.8.8.8") && reaches(&w, "255.255.255.254") == 0);
 	CHECK(!reaches(&w, "10.1.1.1") && !reaches(&w, "169.254.169.254"));
@@ -50,22 +52,26 @@ test_policies(void)
 
 	/* The first allows, the second denies; allow wins. */
 	a.nallow = a.ndeny = 1;
-	CHECK(rules_compile(&r, &(struct rules_body){ &a, v }, &w, &e) == 0);
+	CHECK(rules_compile(&r, &(struct rules_body){ &a, v, NULL }, &w, &e) ==
+	      0);
 	CHECK(reaches(&w, "8.8.8.8") && !reaches(&w, "8.8.8.9"));
 	CHECK(reaches(&w, "9.9.9.9"));
 	rules_want_fini(&w);
 
 	a.ndeny = 0;
 	a.deny_all = 1;
-	CHECK(rules_compile(&r, &(struct rules_body){ &a, v }, &w, &e) == 0);
-	CHECK(w.ok4.n == 1 && w.ok6.n == 0 && reaches(&w, "8.8.8.8"));
+	CHECK(rules_compile(&r, &(struct rules_body){ &a, v, NULL }, &w, &e) ==
+	      0);
+	CHECK(
+	    w.reach.ok4.n == 1 && w.reach.ok6.n == 0 && reaches(&w, "8.8.8.8"));
 	rules_want_fini(&w);
 
 	a.deny_all = 0;
 	a.no_internet = 1;
 	a.nallow = 0;
-	CHECK(rules_compile(&r, &(struct rules_body){ &a, v }, &w, &e) == 0);
-	CHECK(w.ok4.n == 0 && w.ok6.n == 0);
+	CHECK(rules_compile(&r, &(struct rules_body){ &a, v, NULL }, &w, &e) ==
+	      0);
+	CHECK(w.reach.ok4.n == 0 && w.reach.ok6.n == 0);
 	rules_want_fini(&w);
 }
 
@@ -94,7 +100,7 @@ test_misfits(void)
 			x.family = 0;
 		e.kind = ERR_NONE;
 		CHECK(rules_compile(
-			  &r, &(struct rules_body){ &a, &x }, &w, &e) < 0);
+			  &r, &(struct rules_body){ &a, &x, NULL }, &w, &e) < 0);
 		CHECK(e.kind == ERR_BUG);
 	}
 }
@@ -113,7 +119,8 @@ test_site(void)
 	cf.nsite_deny = 1;
 	CHECK(np_prefix_parse("9.9.9.0/24", &cf.site_deny[0].prefix) == 0);
 	CHECK(rules_site(&cf, &r.site, &e) == 0);
-	CHECK(rules_compile(&r, &(struct rules_body){ &a, NULL }, &w, &e) == 0);
+	CHECK(rules_compile(
+		  &r, &(struct rules_body){ &a, NULL, NULL }, &w, &e) == 0);
 	CHECK(reaches(&w, "10.1.1.1") && !reaches(&w, "10.78.0.3"));
 	CHECK(!reaches(&w, "9.9.9.9") && reaches(&w, "9.9.8.9"));
 	rules_want_fini(&w);

@@ -168,9 +168,10 @@ restore_slots(struct rules *r, struct err *e)
 		if (!s->known)
 			s->gen = 0; /* its sets are lost: it stays closed */
 		if (s->gen != 0) {
-			nft_put_ok(&k->b, i, &none4, &s->ok4, &r->site);
+			nft_put_ok(&k->b, i, &none4, &s->reach.ok4, &r->site);
 			if (k->c.v6)
-				nft_put_ok(&k->b, i, &none6, &s->ok6, &r->site);
+				nft_put_ok(
+				    &k->b, i, &none6, &s->reach.ok6, &r->site);
 		}
 		if (send_if(k, ++in_batch % 64 == 0, e) < 0)
 			return -1;
@@ -321,8 +322,7 @@ rules_kernel_make(struct rules *r, uint32_t first, uint32_t n, struct err *e)
 		if (s->made)
 			continue;
 		s->made = s->fresh = s->known = true;
-		s->ok4.family = NP_V4;
-		s->ok6.family = NP_V6;
+		np_reach_init(&s->reach);
 	}
 	return 0;
 }

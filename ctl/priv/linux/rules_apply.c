@@ -37,8 +37,8 @@ change_make(const struct rules_slot *s, const struct rules_want *w,
 		.del6 = { .family = NP_V6 },
 		.add6 = { .family = NP_V6 },
 	};
-	if (np_delta(&s->ok4, &w->ok4, &c->del4, &c->add4, e) < 0 ||
-	    np_delta(&s->ok6, &w->ok6, &c->del6, &c->add6, e) < 0) {
+	if (np_delta(&s->reach.ok4, &w->reach.ok4, &c->del4, &c->add4, e) < 0 ||
+	    np_delta(&s->reach.ok6, &w->reach.ok6, &c->del6, &c->add6, e) < 0) {
 		change_fini(c);
 		return -1;
 	}
@@ -49,17 +49,13 @@ static int
 count_revoked(const struct rules_slot *s, const struct rules_want *w,
     uint32_t *n, struct err *e)
 {
-	struct np_ok gone4 = { 0 }, gone6 = { 0 };
-	int rc = -1;
+	struct np_gone gone;
 
-	if (np_revoked(&s->ok4, &w->ok4, &gone4, e) == 0 &&
-	    np_revoked(&s->ok6, &w->ok6, &gone6, e) == 0) {
-		*n = (uint32_t)(gone4.n + gone6.n);
-		rc = 0;
-	}
-	np_ok_fini(&gone4);
-	np_ok_fini(&gone6);
-	return rc;
+	if (np_revoked(&s->reach, &w->reach, &gone, e) < 0)
+		return -1;
+	*n = (uint32_t)(gone.gone4.n + gone.gone6.n);
+	np_gone_fini(&gone);
+	return 0;
 }
 
 /* The sets of an adopted slot are read when they are needed first. */
@@ -67,19 +63,19 @@ static int
 learn(struct rules *r, uint32_t slot, struct err *e)
 {
 	struct rules_slot *s = &r->slots[slot];
-	struct np_ok ok4 = { .family = NP_V4 }, ok6 = { .family = NP_V6 };
+	struct np_reach is;
 
 	if (s->known)
 		return 0;
-	if (nft_read_ok(&r->k->nl, slot, NP_V4, &ok4, e) < 0 ||
-	    (r->k->c.v6 && nft_read_ok(&r->k->nl, slot, NP_V6, &ok6, e) < 0)) {
-		np_ok_fini(&ok4);
+	np_reach_init(&is);
+	if (nft_read_ok(&r->k->nl, slot, NP_V4, &is.ok4, e) < 0 ||
+	    (r->k->c.v6 &&
+		nft_read_ok(&r->k->nl, slot, NP_V6, &is.ok6, e) < 0)) {
+		np_reach_fini(&is);
 		return -1;
 	}
-	np_ok_fini(&s->ok4);
-	np_ok_fini(&s->ok6);
-	s->ok4 = ok4;
-	s->ok6 = ok6;
+	np_reach_fini(&s->reach);
+	s->reach = is;
 	s->known = true;
 	return 0;
 }
@@ -121,7 +117,7 @@ send_sets(struct rules *r, const struct rules_want *w, const struct change *c,
 		s->birth = w->gen;
 		nft_put_birth(&k->b, &k->c, rules_slot(r, w->slot));
 	}
-	put_change(r, w->slot, c, s->ok4.n, s->ok6.n);
+	put_change(r, w->slot, c, s->reach.ok4.n, s->reach.ok6.n);
 	if (n > LARGE)
 		guard_rest(k, true);
 	rc = nft_send(&k->nl, &k->b, e);
@@ -166,9 +162,9 @@ undo_sets(struct rules *r, uint32_t slot, const struct change *c)
 }
 
 static void
-swap(struct np_ok *a, struct np_ok *b)
+swap(struct np_reach *a, struct np_reach *b)
 {
-	struct np_ok x = *a;
+	struct np_reach x = *a;
 
 	*a = *b;
 	*b = x;
@@ -214,8 +210,7 @@ rules_kernel_apply(
 		return -1;
 	s->gen = r->max_gen = w->gen;
 	s->fresh = false;
-	swap(&s->ok4, &w->ok4);
-	swap(&s->ok6, &w->ok6);
+	swap(&s->reach, &w->reach);
 	return 0;
 }
 
@@ -239,10 +234,7 @@ rules_kernel_clear(struct rules *r, uint32_t slot, struct err *e)
 		nft_put_ok_flush(&k->b, slot, NP_V6);
 	if (nft_send(&k->nl, &k->b, e) < 0)
 		return err_wrap(e, "sets");
-	np_ok_fini(&s->ok4);
-	np_ok_fini(&s->ok6);
-	s->ok4.family = NP_V4;
-	s->ok6.family = NP_V6;
+	np_reach_fini(&s->reach);
 	s->known = true;
 
 	s->birth = r->max_gen + 1;
@@ -271,8 +263,8 @@ rules_kernel_state(
 	*out = (struct rules_state){
 		.slot = slot,
 		.gen = s->gen,
-		.nok4 = (uint32_t)s->ok4.n,
-		.nok6 = (uint32_t)s->ok6.n,
+		.nok4 = (uint32_t)s->reach.ok4.n,
+		.nok6 = (uint32_t)s->reach.ok6.n,
 		.passed = n.passed,
 		.denied = n.denied,
 		.stale = n.stale,
