@@ -1,6 +1,7 @@
 #include "explain.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,4 +209,54 @@ np_explain(const struct np_ir *ir, const struct np_flow *flow,
 		tried(&x, ir, i, flow->to.family);
 	add_notes(&x, ir, flow);
 	*out = x;
+}
+
+/* "allow 8.8.8.8", "always denied, 21 ranges" */
+const char *
+np_tried_what(
+    const struct np_ir *ir, const struct np_tried *t, char to[NP_TRIED_TEXT])
+{
+	char text[NP_TO_TEXT];
+	size_t n = t->last - t->first + 1;
+
+	if (t->src == NP_SRC_PORTS && n > 1)
+		(void)snprintf(to, NP_TRIED_TEXT, "ports, %zu rules", n);
+	else if (t->src == NP_SRC_NOINTERNET || t->src == NP_SRC_DEFAULT)
+		(void)snprintf(to, NP_TRIED_TEXT, "%s", np_src_text(t->src));
+	else if (n == 1)
+		(void)snprintf(to, NP_TRIED_TEXT, "%s %s", np_src_text(t->src),
+		    np_to_text(&ir->v[t->first], text));
+	else
+		(void)snprintf(to, NP_TRIED_TEXT, "%s, %zu ranges",
+		    np_src_text(t->src), n);
+	return to;
+}
+
+/* One place, or the list. */
+const char *
+np_tried_from(const struct np_ir *ir, const struct np_site *s,
+    const struct np_tried *t, char to[NP_ORIGIN_TEXT])
+{
+	char *end;
+
+	np_origin_text(ir->v[t->first].origin, s, to);
+	if (t->first == t->last)
+		return to;
+	if (t->src == NP_SRC_ALLOW || t->src == NP_SRC_DENY ||
+	    t->src == NP_SRC_PORTS) {
+		end = strrchr(to, '/');
+		if (end != NULL)
+			*end = '\0';
+	}
+	return to;
+}
+
+const char *
+np_tried_why(const struct np_tried *t)
+{
+	if (t->src == NP_SRC_PORTS)
+		return "no: other port";
+	if (t->nfamily == 0)
+		return "no: none of this family";
+	return t->nfamily == 1 ? "no: other address" : "no: not in any";
 }

@@ -38,6 +38,14 @@ void np_explain(const struct np_ir *ir, const struct np_flow *flow,
     struct np_addr resolver4, struct np_addr resolver6,
     struct np_explained *out);
 
+/* What a run of rules is, where it comes from, and why it did not decide. */
+enum { NP_TRIED_TEXT = 320 };
+const char *np_tried_what(
+    const struct np_ir *ir, const struct np_tried *t, char to[NP_TRIED_TEXT]);
+const char *np_tried_from(const struct np_ir *ir, const struct np_site *s,
+    const struct np_tried *t, char to[NP_ORIGIN_TEXT]);
+const char *np_tried_why(const struct np_tried *t);
+
 /* "always denied", "allow", ... */
 const char *np_src_text(enum np_src src);
 

@@ -140,6 +140,8 @@ int np_revoked(const struct np_reach *a, const struct np_reach *b,
     struct np_gone *out, struct err *e);
 void np_gone_fini(struct np_gone *g);
 bool np_gone_has(const struct np_gone *g, const struct np_flow *flow);
+/* Names each range by the rule of ir that decides it now. */
+void np_gone_name(struct np_gone *g, const struct np_ir *ir);
 
 /*
  * Which ranges of the kernel's set to delete and to add, to get from a to b.
@@ -151,6 +153,10 @@ int np_delta(const struct np_ok *a, const struct np_ok *b, struct np_ok *del,
 /* "tcp/25, udp/1-1023"; "" for everything.  Cut at the end if it must. */
 enum { NP_PORTS_TEXT = 256 };
 const char *np_ports_text(const struct np_ports *p, char to[NP_PORTS_TEXT]);
+
+/* What a rule is about: "tcp/25" of one for ports, else its range. */
+enum { NP_TO_TEXT = NP_PORTS_TEXT };
+const char *np_to_text(const struct np_rule *r, char to[NP_TO_TEXT]);
 
 /* "/network/allowOut/3", "built in", "coppiced.conf:14"; returns to. */
 enum { NP_ORIGIN_TEXT = 64 };

@@ -209,3 +209,14 @@ np_ports_text(const struct np_ports *p, char to[NP_PORTS_TEXT])
 	}
 	return to;
 }
+
+const char *
+np_to_text(const struct np_rule *r, char to[NP_TO_TEXT])
+{
+	struct np_port_box box = { r->proto, r->proto, r->port_lo, r->port_hi };
+	const struct np_ports one = { &box, 1, 1 };
+
+	if (r->origin.src == NP_SRC_PORTS)
+		return np_ports_text(&one, to);
+	return np_range_text(r->to, r->family, to);
+}

@@ -171,3 +171,22 @@ np_gone_has(const struct np_gone *g, const struct np_flow *f)
 	return x != NULL &&
 	       np_ports_has(&g->ports[x->class], f->proto, f->port);
 }
+
+static void
+name(struct np_ok *ok, const struct np_ports *ports, const struct np_ir *ir)
+{
+	for (size_t i = 0; i < ok->n; i++) {
+		const struct np_port_box *b = &ports[ok->v[i].class].v[0];
+		struct np_flow f = { { ok->v[i].range.lo, ok->family }, b->lo,
+			b->proto_lo };
+
+		ok->v[i].origin = np_judge(ir, &f)->origin;
+	}
+}
+
+void
+np_gone_name(struct np_gone *g, const struct np_ir *ir)
+{
+	name(&g->gone4, g->ports, ir);
+	name(&g->gone6, g->ports, ir);
+}

@@ -8,6 +8,7 @@
 
 #include "explain.h"
 #include "ir.h"
+#include "json/ir_json.h"
 #include "nft/emit.h"
 #include "pf/emit.h"
 
@@ -51,14 +52,6 @@ int cmd_passes(const struct cmd_opts *o, struct np_ir *ir, struct err *e);
 int cmd_print_json(json_t *taken, struct err *e);
 int cmd_print_text(struct buf *b, struct err *e);
 
-json_t *cmd_rule_json(
-    const struct np_rule *r, size_t index, const struct np_site *s);
-/* ports: by a range's class. */
-json_t *cmd_ok_json(const struct np_ok *ok, const struct np_ports *ports,
-    const struct np_site *s);
-/* "port tcp/25" of a rule for ports, else its range. */
-enum { CMD_TO_TEXT = NP_PORTS_TEXT };
-const char *cmd_to_text(const struct np_rule *r, char to[CMD_TO_TEXT]);
 /* Control bytes as '?', for a terminal. */
 const char *cmd_clean(char *text);
 

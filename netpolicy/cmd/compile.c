@@ -9,11 +9,11 @@ ir_text(struct buf *b, const struct cmd_input *in, struct err *e)
 
 	for (size_t i = 0; i < in->ir.n && rc == 0; i++) {
 		const struct np_rule *r = &in->ir.v[i];
-		char range[CMD_TO_TEXT], why[NP_ORIGIN_TEXT];
+		char range[NP_TO_TEXT], why[NP_ORIGIN_TEXT];
 
 		rc = buf_printf(b, "rule %-4zu %s  %-34s %s\n", i + 1,
 		    r->verdict == NP_PASS ? "pass" : "drop",
-		    cmd_to_text(r, range),
+		    np_to_text(r, range),
 		    np_origin_text(r->origin, &in->site, why));
 	}
 	return rc == 0 ? 0 : err_set(e, ERR_TOOBIG, "IR text is too long");
@@ -108,10 +108,10 @@ ir_json(const struct cmd_input *in, const struct np_reach *c)
 
 	for (size_t i = 0; i < in->ir.n; i++)
 		(void)json_array_append_new(
-		    rules, cmd_rule_json(&in->ir.v[i], i, &in->site));
+		    rules, np_rule_json(&in->ir.v[i], i, &in->site));
 	return json_pack("{s:o, s:o, s:o}", "rules", rules, "ok4",
-	    cmd_ok_json(&c->ok4, c->ports, &in->site), "ok6",
-	    cmd_ok_json(&c->ok6, c->ports, &in->site));
+	    np_ok_json(&c->ok4, c->ports, &in->site), "ok6",
+	    np_ok_json(&c->ok6, c->ports, &in->site));
 }
 
 static int

@@ -24,20 +24,6 @@ compare(const struct cmd_input *a, const struct cmd_input *b, struct change *c,
 	return rc;
 }
 
-/* Names what changed by the rule of the new policy that decides it. */
-static void
-rename_by(
-    struct np_ok *ok, const struct np_ports *ports, const struct np_ir *ir)
-{
-	for (size_t i = 0; i < ok->n; i++) {
-		const struct np_port_box *b = &ports[ok->v[i].class].v[0];
-		struct np_flow f = { { ok->v[i].range.lo, ok->family }, b->lo,
-			b->proto_lo };
-
-		ok->v[i].origin = np_judge(ir, &f)->origin;
-	}
-}
-
 static void
 print_ranges(const struct np_ok *ok, const struct np_ports *ports,
     const char *sign, const struct np_site *site)
@@ -54,31 +40,18 @@ print_ranges(const struct np_ok *ok, const struct np_ports *ports,
 	}
 }
 
-static json_t *
-both(const struct np_gone *g, const struct np_site *site)
-{
-	json_t *v4 = cmd_ok_json(&g->gone4, g->ports, site);
-	json_t *v6 = cmd_ok_json(&g->gone6, g->ports, site);
-
-	(void)json_array_extend(v4, v6);
-	json_decref(v6);
-	return v4;
-}
-
 static int
 report(const struct cmd_opts *o, const struct cmd_input *new, struct change *c,
     struct err *e)
 {
 	const struct np_site *s = &new->site;
 
-	rename_by(&c->closed.gone4, c->closed.ports, &new->ir);
-	rename_by(&c->closed.gone6, c->closed.ports, &new->ir);
-	rename_by(&c->opened.gone4, c->opened.ports, &new->ir);
-	rename_by(&c->opened.gone6, c->opened.ports, &new->ir);
+	np_gone_name(&c->closed, &new->ir);
+	np_gone_name(&c->opened, &new->ir);
 	if (o->json)
-		return cmd_print_json(
-		    json_pack("{s:o, s:o}", "closed", both(&c->closed, s),
-			"opened", both(&c->opened, s)),
+		return cmd_print_json(json_pack("{s:o, s:o}", "closed",
+					  np_gone_json(&c->closed, s), "opened",
+					  np_gone_json(&c->opened, s)),
 		    e);
 	print_ranges(&c->closed.gone4, c->closed.ports, "-", s);
 	print_ranges(&c->opened.gone4, c->opened.ports, "+", s);

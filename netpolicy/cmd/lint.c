@@ -123,11 +123,11 @@ entry_used(const struct np_ir *ir, const bool *used, size_t at)
 static void
 unused_port(json_t *found, const struct cmd_input *in, size_t at)
 {
-	char where[NP_ORIGIN_TEXT], port[CMD_TO_TEXT];
+	char where[NP_ORIGIN_TEXT], port[NP_TO_TEXT];
 
 	np_origin_text(in->ir.v[at].origin, &in->site, where);
 	add(found, where, "%s can never match: what comes before it covers it",
-	    cmd_to_text(&in->ir.v[at], port));
+	    np_to_text(&in->ir.v[at], port));
 }
 
 static int
