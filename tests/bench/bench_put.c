@@ -1,21 +1,24 @@
 /*
- * bench_put - from a policy's record to its being enforced, beside `nft -f`.
+ * bench_put.c - from a request for another policy to its being in force, each
+ * checked by packets, beside `nft -f`; and what a refusal takes.
  *
- *	bench_put PRIVD [CONF]
+ *	bench_put API_PORT KEY WHAT...
  *
- * Needs root and nothing else: it works in network namespaces of its own.  For
- * 1 and 1,000 slots and policies of 10 and 100 entries, the newest slot's
- * policy is replaced again and again.  The time of one is from writing the
- * record until the answer is there; a datagram of the sandbox's then shows, in
- * the first rounds, that the policy holds.  The peer does the same change to
- * the same table with a file and `nft -f`.  CONF must allow 1,000 sandboxes.
+ * WHAT, in this order: `one` (a tenant alone), `entries` (lists of 1,000 and
+ * 10,000), `deny`, or numbers of tenants, growing (under bench_standin).
  *
- * Prints a JSON line for each: name, value and peer in ms (medians), ratio,
- * n, p99.
+ * The time of one is from sending the request on a kept connection until its
+ * answer is read.  Then two packets leave the sandbox: a datagram of a flow
+ * that lives on from one policy to the next, and a SYN.  What they meet must
+ * be what the answer promised; how many were not is `wrong`.
+ *
+ * The peer loads the same change with `nft -f` into the same table (a copy of
+ * ours with as many tenants, in a namespace of its own), in turns with us.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,27 +28,19 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../lib/rulesclient.h"
+#include "../lib/benchclient.h"
 
-enum { ROUNDS = 300, PEER_ROUNDS = 15, CHECKED = 20, SLOTS_MAX = 1000 };
-
-static void __attribute__((noreturn)) die(const char *what)
-{
-	fprintf(stderr, "bench_put: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
-
-static double
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
+enum {
+	TENANTS_MAX = 16000,
+	ENTRIES_MAX = 10000,
+	ECHO_MS = 1000,	 /* an echo that is due is not given up sooner */
+	SILENCE_MS = 20, /* an echo takes 0.1 ms */
+	PICKS = 40,	 /* tenants, and requests for each */
+	EACH = 10,
+	NEWEST = 200,
+};
 
 static void PRINTF(1, 2) run(const char *fmt, ...)
 {
@@ -63,319 +58,526 @@ static void PRINTF(1, 2) run(const char *fmt, ...)
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) < 0 || status != 0)
-		die(cmd);
+		bc_die(cmd);
 }
 
-/* --- a world of one sandbox and one destination
- * -------------------------------- */
+/* --- lists ----------------------------------------------------------------*/
 
-static int host_ns, sandbox_ns;
-static pid_t helpers[8]; /* they hold the namespaces, and echo */
-static size_t nhelpers;
-static uint32_t slot; /* whose link there is */
+/*
+ * Two variants of a list of n; they share no entry.  The first one's first
+ * entry is 1.1.1.1, the other's 8.8.4.4; both answer.
+ */
+static const char *const first_of[] = { "8.8.4.4", "1.1.1.1" };
 
-static pid_t
-new_namespace(void)
+static const char *
+entry(unsigned i, bool open)
+{
+	static char text[32];
+
+	if (i == 0)
+		return first_of[open];
+	(void)snprintf(
+	    text, sizeof(text), "11.%u.%u.0/24", i / 128, i % 128 * 2 + open);
+	return text;
+}
+
+static const char *
+policy(unsigned n, bool open)
+{
+	static char text[ENTRIES_MAX * 24];
+	size_t at = 0;
+
+	at += (size_t)sprintf(text, "{\"denyOut\":[\"0.0.0.0/0\"],"
+				    "\"allowOut\":[");
+	for (unsigned i = 0; i < n; i++)
+		at += (size_t)sprintf(
+		    text + at, "%s\"%s\"", i > 0 ? "," : "", entry(i, open));
+	(void)strcpy(text + at, "]}");
+	return text;
+}
+
+/* --- the peer -------------------------------------------------------------*/
+
+static const char peer_is[] = "nft -f, the same change to the same table";
+
+struct peer {
+	pid_t pid; /* holds the namespace */
+	char file[256];
+	unsigned slot; /* whose set is changed */
+	unsigned gen, last;
+	bool open;
+	struct samples took;
+};
+
+static void
+make_namespace(struct peer *p)
 {
 	int ready[2];
 	char c;
-	pid_t pid;
 
 	if (pipe2(ready, O_CLOEXEC) < 0)
-		die("pipe");
-	pid = fork();
-	if (pid == 0) {
+		bc_die("pipe");
+	p->pid = fork();
+	if (p->pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "", 1) != 1)
 			_exit(1);
 		for (;;)
 			pause();
 	}
-	helpers[nhelpers++] = pid;
+	(void)close(ready[1]);
 	if (read(ready[0], &c, 1) != 1)
-		die("namespace");
-	close(ready[0]);
-	close(ready[1]);
-	return pid;
+		bc_die("namespace");
+	(void)close(ready[0]);
 }
 
-static int
-namespace_of(pid_t pid)
+/* A tenant in the middle, its generation, and the highest of all. */
+static void
+find_slot(struct peer *p, size_t tenants)
+{
+	FILE *f = fopen(p->file, "r");
+	char line[256];
+	unsigned slot, gen;
+	size_t n = 0;
+
+	if (f == NULL)
+		bc_die(p->file);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		const char *at = strstr(line, "\"cop");
+
+		if (at == NULL ||
+		    sscanf(at, "\"cop%u\" : 0x%x", &slot, &gen) != 2)
+			continue;
+		if (n++ <= tenants / 2) {
+			p->slot = slot;
+			p->gen = gen;
+		}
+		if (gen > p->last)
+			p->last = gen;
+	}
+	(void)fclose(f);
+	if (n == 0)
+		bc_die("no tenant in the table");
+}
+
+/* Takes the table as it stands now. */
+static void
+peer_begin(struct peer *p, size_t tenants)
+{
+	const char *state = getenv("COP_STATE");
+
+	*p = (struct peer){ .open = false };
+	(void)snprintf(p->file, sizeof(p->file), "%s/peer.nft",
+	    state != NULL ? state : "/tmp");
+	make_namespace(p);
+	run("nft -s list table inet coppice >%s && nsenter -t %d -n nft -f %s",
+	    p->file, (int)p->pid, p->file);
+	find_slot(p, tenants);
+}
+
+static void
+peer_write(struct peer *p, unsigned n)
+{
+	FILE *f = fopen(p->file, "w");
+
+	if (f == NULL)
+		bc_die(p->file);
+	fprintf(f,
+	    "flush set inet coppice sb%u_ok4\n"
+	    "add element inet coppice sb%u_ok4 { ",
+	    p->slot, p->slot);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(f, "%s%s comment \"/network/allowOut/%u\"",
+		    i > 0 ? ", " : "", entry(i, p->open), i);
+	fprintf(f,
+	    " }\ndelete element inet coppice live { 0x%x }\n"
+	    "add element inet coppice live { 0x%x }\n"
+	    "delete element inet coppice gen { \"cop%u\" }\n"
+	    "add element inet coppice gen { \"cop%u\" : 0x%x }\n",
+	    p->gen, p->last + 1, p->slot, p->slot, p->last + 1);
+	if (fclose(f) != 0)
+		bc_die(p->file);
+	p->gen = ++p->last;
+	p->open = !p->open;
+}
+
+/* One change; the file is there before the clock starts. */
+static void
+peer_change(struct peer *p, unsigned n)
 {
 	char path[64];
-	int fd;
+	int status = 0;
+	double t0;
+	pid_t pid;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		die(path);
+	peer_write(p, n);
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)p->pid);
+	t0 = bc_now_ms();
+	pid = vfork();
+	if (pid == 0) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0 && setns(fd, CLONE_NEWNET) == 0)
+			execlp("nft", "nft", "-f", p->file, (char *)NULL);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) < 0 || status != 0)
+		bc_die("nft -f");
+	samples_add(&p->took, bc_now_ms() - t0);
+}
+
+static void
+peer_end(struct peer *p)
+{
+	(void)kill(p->pid, SIGKILL);
+	(void)waitpid(p->pid, NULL, 0);
+	(void)unlink(p->file);
+}
+
+/* --- verdicts -------------------------------------------------------------*/
+
+static struct sockaddr_in
+to(const char *address, unsigned port)
+{
+	struct sockaddr_in a = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+	};
+
+	(void)inet_pton(AF_INET, address, &a.sin_addr);
+	return a;
+}
+
+/* A flow of datagrams that lives as long as the measurement. */
+static int
+flow_to(const struct box_place *at, const char *address)
+{
+	struct sockaddr_in a = to(address, 7);
+	int fd = box_socket(at, SOCK_DGRAM);
+
+	if (connect(fd, (void *)&a, sizeof(a)) < 0)
+		bc_die(address);
 	return fd;
 }
 
-static void
-make_link(uint32_t n, pid_t pid)
+/*
+ * Does a datagram come back?  The kernel tells of few refusals a second, so
+ * silence is one; a SYN's verdict does not depend on how long one waits.
+ */
+static bool
+echoes(int fd, bool due)
 {
-	unsigned even = 2 * n, odd = even + 1;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	socklen_t n = sizeof(int);
+	int err;
+	char c = 'x';
 
-	slot = n;
-	run("ip link add cop%u group 1919 address 02:c0:71:00:%02x:%02x type "
-	    "veth peer name eth0 netns %d address 02:c0:70:00:%02x:%02x",
-	    n, n >> 8, n & 255, (int)pid, n >> 8, n & 255);
-	run("ip addr add 10.78.%u.%u peer 10.78.%u.%u dev cop%u && ip link set "
-	    "cop%u up && echo 1 >/proc/sys/net/ipv4/conf/cop%u/forwarding",
-	    even >> 8, even & 255, odd >> 8, odd & 255, n, n, n);
-	run("nsenter -t %d -n sh -c 'ip addr add 10.78.%u.%u/31 dev eth0 && ip "
-	    "link set eth0 up && ip route add default via 10.78.%u.%u'",
-	    (int)pid, odd >> 8, odd & 255, even >> 8, even & 255);
+	while (recv(fd, &c, 1, MSG_DONTWAIT) >= 0)
+		;
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n);
+	if (send(fd, &c, 1, 0) < 0)
+		return false;
+	if (poll(&p, 1, due ? ECHO_MS : SILENCE_MS) <= 0)
+		return false;
+	return recv(fd, &c, 1, MSG_DONTWAIT) == 1;
 }
 
-/* A datagram from inside: 1 it went out, 0 it was refused at once. */
+/* Says what connect() says: 0 or an errno.  *us: how long that took. */
 static int
-passes(const char *address)
+knock(
+    const struct box_place *at, const char *address, unsigned port, double *us)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(7) };
-	struct timeval t = { 2, 0 };
-	char b[16];
-	int fd, rc;
+	const struct linger drop = { 1, 0 };
+	struct sockaddr_in a = to(address, port);
+	int fd = box_socket(at, SOCK_STREAM), rc;
+	const struct timeval limit = { 2, 0 };
+	double t0;
 
-	inet_pton(AF_INET, address, &a.sin_addr);
-	if (setns(sandbox_ns, CLONE_NEWNET) < 0)
-		die("setns");
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (setns(host_ns, CLONE_NEWNET) < 0)
-		die("setns");
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	if (connect(fd, (void *)&a, sizeof(a)) < 0 || send(fd, "?", 1, 0) != 1)
-		die("send");
-	rc = recv(fd, b, sizeof(b), 0) > 0;
-	close(fd);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	t0 = bc_now_ms();
+	rc = connect(fd, (void *)&a, sizeof(a)) < 0 ? errno : 0;
+	*us = (bc_now_ms() - t0) * 1e3;
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop));
+	(void)close(fd);
 	return rc;
 }
 
+/* --- one tenant -----------------------------------------------------------*/
+
+struct tenant {
+	struct box_place at;
+	int flow[2]; /* to first_of[] */
+	bool open;
+	unsigned entries;
+};
+
 static void
-echo_for_ever(pid_t inet)
+put(struct conn *c, struct tenant *t, bool open)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(7) };
-	struct sockaddr_in from;
-	socklen_t len;
-	char b[64];
-	int fd, ns = namespace_of(inet);
+	char path[128];
 
-	pid_t pid = fork();
+	(void)snprintf(
+	    path, sizeof(path), "/sandboxes/%.*s/network", BC_ID_MAX, t->at.id);
+	conn_call(c, "PUT", path, policy(t->entries, open));
+	conn_expect(c, 204, "PUT network");
+	t->open = open;
+}
 
-	if (pid != 0) {
-		helpers[nhelpers++] = pid;
-		close(ns);
-		return;
+/* Both addresses: the one that has been opened, the one that was closed. */
+static int
+wrong(const struct tenant *t)
+{
+	int n = 0;
+	double us;
+
+	for (int i = 0; i < 2; i++) {
+		bool due = i == (int)t->open;
+		int rc = knock(&t->at, first_of[i], 80, &us);
+
+		n += rc != (due ? 0 : ECONNREFUSED);
+		n += echoes(t->flow[i], due) != due;
 	}
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (setns(ns, CLONE_NEWNET) < 0)
-		die("setns");
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	inet_pton(AF_INET, "1.1.1.1", &a.sin_addr);
-	if (bind(fd, (void *)&a, sizeof(a)) < 0)
-		die("bind");
-	for (;;) {
-		ssize_t n;
+	return n > 0;
+}
 
-		len = sizeof(from);
-		n = recvfrom(fd, b, sizeof(b), 0, (void *)&from, &len);
-		if (n > 0)
-			(void)sendto(fd, b, (size_t)n, 0, (void *)&from, len);
+static void
+begin(struct conn *c, struct tenant *t, const struct box_place *at, unsigned n)
+{
+	*t = (struct tenant){ .at = *at, .entries = n };
+	for (int i = 0; i < 2; i++)
+		t->flow[i] = flow_to(at, first_of[i]);
+	/* First the whole path with both verdicts, unmeasured. */
+	for (int i = 0; i < 2; i++) {
+		put(c, t, i == 0);
+		if (wrong(t) != 0) {
+			fprintf(stderr,
+			    "bench_put: %s: a policy is not "
+			    "enforced, or nobody answers\n",
+			    at->id);
+			exit(2);
+		}
 	}
 }
 
 static void
-world(void)
+end(struct tenant *t)
 {
-	pid_t sandbox, inet;
-
-	if (unshare(CLONE_NEWNET) < 0)
-		die("unshare");
-	host_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	sandbox = new_namespace();
-	inet = new_namespace();
-	sandbox_ns = namespace_of(sandbox);
-	run("echo 0 >/proc/sys/net/ipv4/icmp_ratelimit; ip link set lo up");
-	run("ip link add up0 type veth peer name in0 netns %d", (int)inet);
-	run("ip addr add 192.0.2.2/30 dev up0 && ip link set up0 up");
-	run("nsenter -t %d -n sh -c 'ip addr add 192.0.2.1/30 dev in0; ip link "
-	    "set in0 up; ip link set lo up; ip addr add 1.1.1.1/32 dev lo'",
-	    (int)inet);
-	run("ip route add default via 192.0.2.1 && "
-	    "echo 1 >/proc/sys/net/ipv4/conf/up0/forwarding");
-	make_link(1, sandbox);
-	echo_for_ever(inet);
-}
-
-/* --- measuring
- * ------------------------------------------------------------------ */
-
-/* Entry i of variant v; the two variants of a policy share none. */
-static unsigned
-third_byte(unsigned i, unsigned v)
-{
-	return i * 2 + v;
-}
-
-/* Variant 0 allows 1.1.1.1 and n - 1 networks, variant 1 others, and not it. */
-static void
-make_policy(struct rc_policy *p, unsigned n, unsigned v)
-{
-	memset(p, 0, sizeof(*p));
-	p->deny_all = true;
-	for (unsigned i = 0; i < n; i++) {
-		char word[64];
-
-		(void)snprintf(
-		    word, sizeof(word), "+11.0.%u.0/24", third_byte(i, v));
-		rc_word(p, i == 0 && v == 0 ? "+1.1.1.1/32" : word);
-	}
+	for (int i = 0; i < 2; i++)
+		(void)close(t->flow[i]);
 }
 
 static int
-by_value(const void *a, const void *b)
+change(struct conn *c, struct tenant *t, struct samples *s)
 {
-	double x = *(const double *)a, y = *(const double *)b;
+	double t0;
+	bool open = !t->open;
 
-	return x < y ? -1 : x > y;
+	(void)policy(t->entries, open); /* its text is not what we measure */
+	t0 = bc_now_ms();
+	put(c, t, open);
+	samples_add(s, bc_now_ms() - t0);
+	return wrong(t);
 }
 
-static double
-at(double *v, size_t n, double share)
+static struct box_place
+place_of(const struct box *b)
 {
-	qsort(v, n, sizeof(*v), by_value);
-	return v[(size_t)((double)(n - 1) * share)];
+	struct box_place *v, found = { .pid = 0 };
+	size_t n = box_places(&v);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(v[i].id, b->id) == 0)
+			found = v[i];
+	free(v);
+	if (found.pid == 0)
+		bc_die("no process of the sandbox");
+	return found;
 }
 
-static uint32_t gen;
-
-static double
-ours(struct rc *c, unsigned n, double *p99)
+/* total requests, and a change by the peer after each `every` of them. */
+static void
+alone(struct conn *c, const char *name, unsigned entries, int total, int every)
 {
-	static struct rc_policy p[2];
-	static double took[ROUNDS];
+	struct samples s = { 0 };
+	struct tenant t;
+	struct box_place at;
+	struct peer p;
+	struct box b;
+	int bad = 0;
 
-	make_policy(&p[0], n, 0);
-	make_policy(&p[1], n, 1);
-	for (int i = 0; i < ROUNDS; i++) {
-		double t0 = now_ms();
-		struct rules_reply r =
-		    rc_apply(c, slot, gen++, false, &p[i & 1]);
-
-		took[i] = now_ms() - t0;
-		if (r.rc < 0) {
-			fprintf(stderr, "bench_put: %s\n", r.err.msg);
-			exit(2);
-		}
-		if (i < CHECKED && passes("1.1.1.1") != !(i & 1)) {
-			fprintf(stderr, "bench_put: not enforced\n");
-			exit(2);
-		}
+	box_create(c, &b, "");
+	at = place_of(&b);
+	begin(c, &t, &at, entries);
+	peer_begin(&p, 1);
+	peer_change(&p, entries); /* unmeasured, as our first two */
+	p.took.n = 0;
+	for (int i = 1; i <= total; i++) {
+		bad += change(c, &t, &s);
+		if (i % every == 0)
+			peer_change(&p, entries);
 	}
-	*p99 = at(took, ROUNDS, 0.99);
-	return at(took, ROUNDS, 0.5);
+	bc_report(&(struct bc_row){ name, "ms", &s, &p.took, peer_is, bad });
+	peer_end(&p);
+	end(&t);
+	box_kill(c, &b);
+}
+
+/* --- a refusal ------------------------------------------------------------*/
+
+static void
+refusals(struct conn *c)
+{
+	struct samples denied = { 0 }, closed = { 0 };
+	struct box_place at;
+	struct box b;
+	int bad = 0;
+
+	box_create(c, &b,
+	    ",\"network\":{\"allowOut\":[\"1.1.1.1\"],"
+	    "\"denyOut\":[\"0.0.0.0/0\"]}");
+	at = place_of(&b);
+	for (int i = 0; i < 420; i++) {
+		double ours, peer;
+		int rc = knock(&at, "8.8.8.8", 80, &ours);
+
+		bad += rc != ECONNREFUSED;
+		bad += knock(&at, "1.1.1.1", 81, &peer) != ECONNREFUSED;
+		if (i < 20)
+			continue;
+		samples_add(&denied, ours);
+		samples_add(&closed, peer);
+	}
+	bc_report(&(struct bc_row){ "deny_latency_us", "us", &denied, &closed,
+	    "connect() to a closed port of an allowed host", bad });
+	box_kill(c, &b);
+}
+
+/* --- many tenants ---------------------------------------------------------*/
+
+/* In the order they were made; at.pid is 0 for those without processes. */
+static struct crowd {
+	struct box box[TENANTS_MAX];
+	struct box_place at[TENANTS_MAX];
+	size_t n;
+} crowd;
+
+static void
+grow(struct conn *c, size_t n)
+{
+	for (; crowd.n < n; crowd.n++)
+		box_create(c, &crowd.box[crowd.n],
+		    ",\"network\":{\"allowOut\":[\"1.1.1.1\",\"9.9.9.0/24\"],"
+		    "\"denyOut\":[\"0.0.0.0/0\"]}");
+}
+
+/* Those with processes, in the order they were made; how many. */
+static size_t
+find_real(size_t *index)
+{
+	struct box_place *v;
+	size_t n = box_places(&v), found = 0;
+
+	for (size_t i = 0; i < crowd.n; i++)
+		for (size_t k = 0; k < n; k++)
+			if (strcmp(crowd.box[i].id, v[k].id) == 0) {
+				crowd.at[i] = v[k];
+				index[found++] = i;
+			}
+	free(v);
+	if (found == 0)
+		bc_die("no tenant has processes");
+	return found;
 }
 
 static void
-write_file(const char *path, unsigned n, unsigned v, uint32_t from, uint32_t to)
+at_random(struct conn *c, const char *name, const size_t *index, size_t real,
+    struct peer *p, unsigned every)
 {
-	FILE *f = fopen(path, "w");
+	struct samples s = { 0 };
+	unsigned pick = 1;
+	int bad = 0;
 
-	if (f == NULL)
-		die(path);
-	fprintf(f,
-	    "flush set inet coppice sb%u_ok4\nadd element inet coppice "
-	    "sb%u_ok4 { ",
-	    slot, slot);
-	for (unsigned i = 0; i < n; i++)
-		if (i == 0 && v == 0)
-			fprintf(f, "1.1.1.1");
-		else
-			fprintf(f, "%s11.0.%u.0/24", i == 0 ? "" : ", ",
-			    third_byte(i, v));
-	fprintf(f, " }\ndelete element inet coppice live { %u }\n", from);
-	fprintf(f, "add element inet coppice live { %u }\n", to);
-	fprintf(f, "delete element inet coppice gen { \"cop%u\" }\n", slot);
-	fprintf(
-	    f, "add element inet coppice gen { \"cop%u\" : %u }\n", slot, to);
-	if (fclose(f) != 0)
-		die(path);
-}
+	for (unsigned i = 0; i < PICKS; i++) {
+		struct tenant t;
 
-static double
-peers(unsigned n)
-{
-	char path[] = "/tmp/bench_put.XXXXXX";
-	double took[PEER_ROUNDS];
-	int fd = mkstemp(path);
-
-	if (fd < 0)
-		die(path);
-	close(fd);
-	for (int i = 0; i < PEER_ROUNDS; i++) {
-		double t0 = now_ms();
-
-		write_file(path, n, i & 1, gen - 1, gen);
-		gen++;
-		run("nft -f %s", path);
-		took[i] = now_ms() - t0;
+		pick = pick * 1103515245u + 12345u;
+		begin(c, &t, &crowd.at[index[pick / 65536 % real]], 2);
+		for (int k = 0; k < EACH; k++)
+			bad += change(c, &t, &s);
+		end(&t);
+		if (i % every == every - 1)
+			peer_change(p, 2);
 	}
-	(void)unlink(path);
-	return at(took, PEER_ROUNDS, 0.5);
+	bc_report(&(struct bc_row){ name, "ms", &s, &p->took, peer_is, bad });
 }
 
-/* privd rests meanwhile: it would take the peer's changes for an attack. */
 static void
-measure(const char *privd, const char *conf, uint32_t slots)
+at_newest(struct conn *c, const char *name, const struct box_place *at)
 {
-	static struct rc_policy none;
-	double v[2], p99[2], peer[2];
-	const unsigned n[2] = { 10, 100 };
-	struct rules_reply r;
-	struct rc c;
+	struct samples s = { 0 };
+	struct tenant t;
+	int bad = 0;
 
-	rc_start(&c, privd, conf);
-	r = rc_ask(&c, RULES_HELLO, NULL, 0, -1);
-	gen = r.max_gen + 1;
-	r = rc_slots(&c, 2, slots > 1 ? slots - 1 : 1);
-	if (r.rc == 0)
-		r = rc_slots(&c, 1, 1);
-	if (r.rc == 0)
-		r = rc_apply(&c, 1, gen++, true, &none);
-	for (uint32_t i = 2; r.rc == 0 && slots > 1 && i <= slots; i++)
-		r = rc_apply(&c, i, gen++, true, &none);
-	if (r.rc < 0) {
-		fprintf(stderr, "bench_put: %s\n", r.err.msg);
-		exit(2);
-	}
-	for (int i = 0; i < 2; i++)
-		v[i] = ours(&c, n[i], &p99[i]);
-	(void)kill(c.pid, SIGKILL);
-	(void)waitpid(c.pid, NULL, 0);
-	for (int i = 0; i < 2; i++) {
-		peer[i] = peers(n[i]);
-		printf("{\"name\":\"put.%u.%u\",\"value\":%.4f,\"unit\":\"ms\","
-		       "\"peer\":%.3f,\"ratio\":%.1f,\"n\":%d,\"p99\":%.4f}\n",
-		    n[i], slots, v[i], peer[i], peer[i] / v[i], ROUNDS, p99[i]);
-		(void)fflush(stdout);
-	}
-	run("nft delete table inet coppice");
+	begin(c, &t, at, 2);
+	for (int i = 0; i < NEWEST; i++)
+		bad += change(c, &t, &s);
+	end(&t);
+	bc_report(&(struct bc_row){ name, "ms", &s, NULL, NULL, bad });
+}
+
+static void
+among(struct conn *c, size_t tenants)
+{
+	static size_t index[TENANTS_MAX];
+	struct peer p;
+	char name[64];
+	size_t real;
+
+	if (tenants < 1 || tenants > TENANTS_MAX)
+		bc_die("number of tenants");
+	grow(c, tenants);
+	real = find_real(index);
+	peer_begin(&p, tenants);
+	(void)snprintf(
+	    name, sizeof(name), "put_network_%zu_tenants_ms", tenants);
+	at_random(c, name, index, real, &p, tenants > 2000 ? 4 : 2);
+	peer_end(&p);
+	(void)snprintf(
+	    name, sizeof(name), "put_network_%zu_tenants_newest_ms", tenants);
+	at_newest(c, name, &crowd.at[index[real - 1]]);
+}
+
+static void
+disperse(struct conn *c)
+{
+	while (crowd.n > 0)
+		box_kill(c, &crowd.box[--crowd.n]);
 }
 
 int
 main(int argc, char **argv)
 {
-	if (argc < 2 || argc > 3) {
-		fprintf(stderr, "usage: bench_put PRIVD [CONF]\n");
+	static struct conn c;
+
+	if (argc < 4) {
+		fprintf(stderr, "usage: bench_put API_PORT KEY "
+				"one|entries|deny|TENANTS...\n");
 		return 2;
 	}
-	world();
-	measure(argv[1], argc > 2 ? argv[2] : NULL, 1);
-	measure(argv[1], argc > 2 ? argv[2] : NULL, SLOTS_MAX);
-	for (size_t i = 0; i < nhelpers; i++) {
-		(void)kill(helpers[i], SIGKILL);
-		(void)waitpid(helpers[i], NULL, 0);
+	bc_key = argv[2];
+	conn_open(&c, atoi(argv[1]));
+	for (int i = 3; i < argc; i++) {
+		if (strcmp(argv[i], "one") == 0) {
+			alone(&c, "put_network_ms", 2, 400, 10);
+		} else if (strcmp(argv[i], "entries") == 0) {
+			alone(&c, "put_network_1000_entries_ms", 1000, 100, 5);
+			alone(&c, "put_network_10000_entries_ms", 10000, 50, 5);
+		} else if (strcmp(argv[i], "deny") == 0) {
+			refusals(&c);
+		} else {
+			among(&c, strtoul(argv[i], NULL, 10));
+		}
 	}
+	disperse(&c);
 	return 0;
 }
