@@ -68,7 +68,8 @@ on_header(char *p, size_t size, size_t n, void *arg)
 }
 
 static long
-perform(CURL *c, struct buf *answer, const char *url, char *next)
+perform(
+    CURL *c, struct buf *answer, const char *url, const char *json, char *next)
 {
 	char why[CURL_ERROR_SIZE] = "";
 	struct curl_slist *headers = NULL;
@@ -79,6 +80,14 @@ perform(CURL *c, struct buf *answer, const char *url, char *next)
 	api_key(key);
 	(void)snprintf(line, sizeof(line), "X-API-Key: %s", key);
 	headers = curl_slist_append(headers, line);
+	if (json != NULL) {
+		headers = curl_slist_append(
+		    headers, "Content-Type: application/json");
+		/* Ours would be sent in two steps, for an answer to the first.
+		 */
+		headers = curl_slist_append(headers, "Expect:");
+		(void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, json);
+	}
 	(void)curl_easy_setopt(c, CURLOPT_URL, url);
 	(void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	(void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
@@ -98,8 +107,9 @@ perform(CURL *c, struct buf *answer, const char *url, char *next)
 	return status;
 }
 
-long
-api_call(const char *method, const char *path, json_t **body, char next[1024])
+static long
+call(const char *method, const char *path, const char *json, json_t **body,
+    char *next)
 {
 	CURL *c = curl_easy_init();
 	struct buf answer, url;
@@ -117,7 +127,7 @@ api_call(const char *method, const char *path, json_t **body, char next[1024])
 		fprintf(stderr, "coppice: no memory\n");
 	} else {
 		(void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
-		status = perform(c, &answer, text, next);
+		status = perform(c, &answer, text, json, next);
 	}
 	if (answer.len > 0)
 		*body =
@@ -126,4 +136,16 @@ api_call(const char *method, const char *path, json_t **body, char next[1024])
 	buf_fini(&url);
 	curl_easy_cleanup(c);
 	return status;
+}
+
+long
+api_call(const char *method, const char *path, json_t **body, char next[1024])
+{
+	return call(method, path, NULL, body, next);
+}
+
+long
+api_send(const char *method, const char *path, const char *json, json_t **body)
+{
+	return call(method, path, json, body, NULL);
 }

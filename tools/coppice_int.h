@@ -3,6 +3,7 @@
 #define COPPICE_INT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /*
  * One call of the API.  The status, 0 if there was no answer (which has been
@@ -11,7 +12,17 @@
  */
 long api_call(
     const char *method, const char *path, json_t **body, char next[1024]);
+/* The same with a body of JSON, or NULL. */
+long api_send(
+    const char *method, const char *path, const char *json, json_t **body);
 const char *api_url(void);
+
+/* Says what the API said of `what`; 1, for main to return. */
+int coppice_complain(const char *what, long status, const json_t *body);
+/* Ids are small letters and digits; complains where it is none. */
+bool coppice_is_id(const char *s);
+
+int cmd_net(int argc, char **argv);
 
 /* Looks over the machine; 0, or 1 if something is wrong. */
 int doctor(void);

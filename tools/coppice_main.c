@@ -17,6 +17,7 @@ usage(void)
 	      "       coppice inspect ID ...\n"
 	      "       coppice kill ID ... | --all\n"
 	      "       coppice status\n"
+	      "       coppice net VERB ...\n"
 	      "       coppice doctor\n"
 	      "       coppice version\n",
 	    stderr);
@@ -37,9 +38,8 @@ number(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
-/* Says what the API said; 1, for main to return. */
-static int
-complain(const char *what, long status, const json_t *body)
+int
+coppice_complain(const char *what, long status, const json_t *body)
 {
 	if (status != 0)
 		fprintf(stderr, "coppice: %s: %ld %s\n", what, status,
@@ -64,7 +64,7 @@ fetch_all(void)
 		curl_free(esc);
 		status = api_call("GET", path, &page, next);
 		if (status != 200 || json_array_extend(all, page) < 0) {
-			(void)complain("list", status, page);
+			(void)coppice_complain("list", status, page);
 			json_decref(page);
 			json_decref(all);
 			return NULL;
@@ -112,9 +112,8 @@ cmd_list(int argc, char **argv)
 	return 0;
 }
 
-/* Ids are small letters and digits; anything else is no id. */
-static bool
-is_id(const char *s)
+bool
+coppice_is_id(const char *s)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789");
 
@@ -132,7 +131,7 @@ inspect_one(const char *id)
 	long status;
 	int rc = 0;
 
-	if (!is_id(id))
+	if (!coppice_is_id(id))
 		return 1;
 	(void)snprintf(path, sizeof(path), "/sandboxes/%s", id);
 	status = api_call("GET", path, &body, NULL);
@@ -140,7 +139,7 @@ inspect_one(const char *id)
 		(void)json_dumpf(body, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		rc = complain(id, status, body);
+		rc = coppice_complain(id, status, body);
 	}
 	json_decref(body);
 	return rc;
@@ -154,14 +153,14 @@ kill_one(const char *id)
 	long status;
 	int rc = 0;
 
-	if (!is_id(id))
+	if (!coppice_is_id(id))
 		return 1;
 	(void)snprintf(path, sizeof(path), "/sandboxes/%s", id);
 	status = api_call("DELETE", path, &body, NULL);
 	if (status == 204)
 		printf("%s killed\n", id);
 	else
-		rc = complain(id, status, body);
+		rc = coppice_complain(id, status, body);
 	json_decref(body);
 	return rc;
 }
@@ -318,6 +317,7 @@ static const struct {
 	{ "inspect", cmd_inspect },
 	{ "kill", cmd_kill },
 	{ "status", cmd_status },
+	{ "net", cmd_net },
 	{ "doctor", cmd_doctor },
 	{ "version", cmd_version },
 	{ "--version", cmd_version },
