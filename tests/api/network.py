@@ -237,6 +237,8 @@ def _():
     there = address_of(a)
     same(verdicts(a, ("tcp", there, 8000)), [True])
     same(verdicts(b, ("tcp", there, 8000), ("ping", there, 0)), [False, False])
+    same(b.sh("python3 -c 'import socket as s;c=s.socket();c.settimeout(3);print(c.connect_ex((\"%s\",8000)))'"
+              % there), "111", "it is told at once")
     # What the host itself sends is no reply either.
     assert subprocess.run(["timeout", "2", "bash", "-c", "</dev/tcp/%s/8000" % there],
                           stderr=subprocess.DEVNULL).returncode != 0, "the host got in"

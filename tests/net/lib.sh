@@ -152,14 +152,23 @@ sb4() { echo "10.78.$(((2 * $1 + 1) >> 8)).$(((2 * $1 + 1) & 255))"; }
 host6() { printf 'fd77::%x' $((2 * $1)); }
 sb6() { printf 'fd77::%x' $((2 * $1 + 1)); }
 
-# What the spawn side does: a veth pair, no ARP, permanent neighbours.
+# What the spawn side does (dataplane/link): a veth pair, no ARP, permanent
+# neighbours, nothing that one end says of itself.
 link() { # SLOT
-	local n=$1
+	local n=$1 key
 	new_namespace
 	sb_pid[$n]=$holder
 	ip link add "cop$n" group 1919 address "$(mac 71 "$n")" type veth \
 	    peer name eth0 netns "$holder" address "$(mac 70 "$n")"
 	ip addr add "$(host4 "$n")" peer "$(sb4 "$n")" dev "cop$n"
+	for key in rp_filter=1 src_valid_mark=1 accept_redirects=0 \
+	    secure_redirects=0 send_redirects=0 accept_source_route=0 arp_ignore=8; do
+		echo "${key#*=}" >"/proc/sys/net/ipv4/conf/cop$n/${key%=*}"
+	done
+	if [ -n "$has6" ]; then
+		ip link set "cop$n" addrgenmode none
+		in_sb "$n" ip link set eth0 addrgenmode none
+	fi
 	in_sb "$n" ip link set lo up
 	in_sb "$n" ip addr add "$(sb4 "$n")/31" dev eth0
 	in_sb "$n" ip link set eth0 arp off up

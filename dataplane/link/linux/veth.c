@@ -90,6 +90,12 @@ put_settings(struct nl_batch *b, int index, bool host)
 	} v4[] = {
 		{ IPV4_DEVCONF_FORWARDING, 1, 0 },
 		{ IPV4_DEVCONF_RP_FILTER, 1, 0 },
+		/*
+		 * With its mark: the way back from another sandbox's address
+		 * is prohibited without, and a packet to one would die here
+		 * unrefused and uncounted.
+		 */
+		{ IPV4_DEVCONF_SRC_VMARK, 1, 0 },
 		{ IPV4_DEVCONF_ACCEPT_REDIRECTS, 0, 0 },
 		{ IPV4_DEVCONF_SECURE_REDIRECTS, 0, 0 },
 		{ IPV4_DEVCONF_SEND_REDIRECTS, 0, 0 },
