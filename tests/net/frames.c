@@ -1,0 +1,540 @@
+/*
+ * frames - sends frames that no honest sender would, and says where each of
+ * them came out.
+ *
+ * usage: frames END...	END is NAME=PID:INTERFACE[,VIA,SOURCE4[,SOURCE6]]
+ *			or NAME=PID:nflog, which hears a group of that
+ *			namespace's packet filter (GROUP below)
+ *
+ * Every end hears what comes in; through those with an interface frames are
+ * sent, with VIA as the next hop's MAC and the sources as the sender's own.
+ * The last end is the witness: a datagram of its own to the first end goes out
+ * behind every shot, and since packets of one processor keep their order,
+ * nothing of the shot is still under way when that one has come in.  So
+ * "nothing arrived" is a count and not a time-out.
+ *
+ * A line on standard input is a command, one line answers it:
+ *
+ *	shoot END FRAME [-- FRAME]...	see tests/lib/frame.h; each FRAME holds
+ *					a new token
+ *	flood END N FRAME		N of them; "@" in it is 0, 1, ...
+ *	last END			of the last TCP segment that came in:
+ *					"SRC SPORT DST DPORT SEQ ACK"
+ *	link END			ARP frames and neighbour messages, both
+ *					ways, but for our own, since the last
+ *					time: "arp=N nd=N"
+ *
+ * To shoot and flood the answer is a verdict and the counts:
+ *
+ *	END[+END]	came out there
+ *	refused		nowhere, and the sender was told: RST or ICMP
+ *	silent		nowhere, and not a word
+ *	...+stray	and packets without the token came out somewhere
+ */
+#include "lib/frame.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <linux/netlink.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ENDS_MAX = 8, GROUP = 78, BATCH = 64, PATIENCE_MS = 5000 };
+
+struct counts {
+	unsigned token;	  /* packets that hold it, errors apart */
+	unsigned error;	  /* ICMP that says no to one of them */
+	unsigned reset;	  /* RST */
+	unsigned stray;	  /* IP packets without it */
+	unsigned arp, nd; /* on the link; not cleared by a shot */
+};
+
+struct end {
+	char name[16];
+	int fd;
+	bool nflog;
+	struct frame_me me;
+	struct counts seen;
+	uint8_t last[40]; /* the last TCP segment: IPv4 and TCP header */
+};
+
+static struct end ends[ENDS_MAX];
+static size_t nends;
+static char token[FRAME_TOKEN], witness_token[FRAME_TOKEN];
+static bool witness_seen;
+static uint8_t frame[FRAME_MAX];
+
+static void __attribute__((noreturn)) die(const char *what)
+{
+	fprintf(stderr, "frames: %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+/* --- what comes in -------------------------------------------------------- */
+
+static bool
+holds(const uint8_t *p, size_t n, const char *word)
+{
+	return memmem(p, n, word, strlen(word)) != NULL;
+}
+
+static uint8_t
+proto_of(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 4 ? ip[9] : ip[6];
+}
+
+static const uint8_t *
+inside_ip(const uint8_t *ip)
+{
+	return ip + (ip[0] >> 4 == 4 ? (ip[0] & 15) * 4 : 40);
+}
+
+/* An ICMP message that says that a packet got nowhere. */
+static bool
+is_error(const uint8_t *ip)
+{
+	const uint8_t *in = inside_ip(ip);
+
+	return ip[0] >> 4 == 4 ? ip[9] == IPPROTO_ICMP && in[0] == 3
+			       : ip[6] == IPPROTO_ICMPV6 && in[0] == 1;
+}
+
+static bool
+is_reset(const uint8_t *ip)
+{
+	return proto_of(ip) == IPPROTO_TCP && (inside_ip(ip)[13] & 4) != 0;
+}
+
+/* Of routers and neighbours. */
+static bool
+is_discovery(const uint8_t *ip, size_t n)
+{
+	return n >= 48 && ip[0] >> 4 == 6 && ip[6] == IPPROTO_ICMPV6 &&
+	       ip[40] >= 133 && ip[40] <= 137;
+}
+
+/* What a host says of itself on a link, unasked. */
+static bool
+is_housekeeping(const uint8_t *ip, size_t n)
+{
+	/* Multicast listeners: router alert, then ICMPv6. */
+	return is_discovery(ip, n) ||
+	       (n >= 56 && ip[0] >> 4 == 6 && ip[6] == 0 &&
+		   ip[40] == IPPROTO_ICMPV6 && ip[48] == 143);
+}
+
+static void
+packet_in(struct end *e, const uint8_t *ip, size_t n)
+{
+	if (holds(ip, n, witness_token)) {
+		witness_seen = witness_seen || e == &ends[0];
+		return;
+	}
+	if (n >= 40 && ip[0] == 0x45 && ip[9] == IPPROTO_TCP)
+		memcpy(e->last, ip, sizeof(e->last));
+	if (n >= 40 && is_reset(ip))
+		e->seen.reset++;
+	if (holds(ip, n, token)) {
+		if (n >= 28 && is_error(ip))
+			e->seen.error++;
+		else
+			e->seen.token++;
+	} else if (!is_housekeeping(ip, n)) {
+		e->seen.stray++;
+	}
+}
+
+static void
+frame_in(struct end *e, const uint8_t *f, size_t n, bool incoming)
+{
+	unsigned type = n < 14 ? 0 : (unsigned)f[12] << 8 | f[13];
+
+	if (type == ETHERTYPE_ARP)
+		e->seen.arp++;
+	if (type == ETHERTYPE_IPV6 && is_discovery(f + 14, n - 14))
+		e->seen.nd++;
+	if (!incoming)
+		return;
+	if ((type == ETHERTYPE_IP || type == ETHERTYPE_IPV6) && n >= 34)
+		packet_in(e, f + 14, n - 14);
+	else if (holds(f, n, token))
+		e->seen.token++;
+}
+
+/* Attributes of one logged packet. */
+static void
+logged_in(struct end *e, const struct nlmsghdr *h)
+{
+	const char *at =
+	    (const char *)NLMSG_DATA(h) + NLMSG_ALIGN(sizeof(struct nfgenmsg));
+	const char *stop = (const char *)h + h->nlmsg_len;
+
+	while (at + sizeof(struct nlattr) <= stop) {
+		const struct nlattr *a = (const void *)at;
+
+		if (a->nla_len < sizeof(*a))
+			return;
+		if ((a->nla_type & NLA_TYPE_MASK) == NFULA_PAYLOAD)
+			packet_in(e, (const uint8_t *)(a + 1),
+			    a->nla_len - sizeof(*a));
+		at += NLA_ALIGN(a->nla_len);
+	}
+}
+
+static void
+log_in(struct end *e, const uint8_t *b, size_t n)
+{
+	const struct nlmsghdr *h = (const void *)b;
+
+	for (; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n))
+		if (h->nlmsg_type ==
+		    (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
+			logged_in(e, h);
+}
+
+static void
+take(struct end *e)
+{
+	static _Alignas(8) uint8_t b[FRAME_MAX];
+	struct sockaddr_ll from = { 0 };
+	socklen_t len = sizeof(from);
+	ssize_t n;
+
+	while (
+	    (n = recvfrom(e->fd, b, sizeof(b), 0, (void *)&from, &len)) > 0) {
+		if (e->nflog)
+			log_in(e, b, (size_t)n);
+		else
+			frame_in(e, b, (size_t)n,
+			    from.sll_pkttype != PACKET_OUTGOING);
+		len = sizeof(from);
+	}
+	if (n < 0 && errno == ENOBUFS)
+		die("packets were lost");
+}
+
+static void
+take_all(void)
+{
+	for (size_t i = 0; i < nends; i++)
+		take(&ends[i]);
+}
+
+/* --- ends ----------------------------------------------------------------- */
+
+static void
+nflog_config(int fd, const void *attr, size_t n)
+{
+	struct __attribute__((packed)) {
+		struct nlmsghdr h;
+		struct nfgenmsg g;
+		char attr[32];
+	} m = { .h = {
+		    .nlmsg_len = (uint32_t)(NLMSG_LENGTH(sizeof(m.g)) + n),
+		    .nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG,
+		    .nlmsg_flags = NLM_F_REQUEST,
+		} };
+
+	m.g.res_id = htons(GROUP);
+	memcpy(m.attr, attr, n);
+	if (send(fd, &m, m.h.nlmsg_len, 0) < 0)
+		die("nflog");
+}
+
+/* Each packet at once, and whole. */
+static int
+nflog_socket(pid_t pid)
+{
+	const struct __attribute__((packed)) {
+		struct nlattr a;
+		struct nfulnl_msg_config_cmd cmd;
+		uint8_t pad[3];
+	} bind_it = { { 5, NFULA_CFG_CMD }, { NFULNL_CFG_CMD_BIND }, { 0 } };
+	const struct {
+		struct nlattr a;
+		struct nfulnl_msg_config_mode mode;
+		uint8_t pad[2];
+	} mode = { { 10, NFULA_CFG_MODE },
+		{ htonl(0xffff), NFULNL_COPY_PACKET, 0 }, { 0 } };
+	const struct {
+		struct nlattr a;
+		uint32_t n;
+	} at_once = { { 8, NFULA_CFG_QTHRESH }, htonl(1) };
+	int fd, room = 64 << 20;
+
+	frame_enter(pid);
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    NETLINK_NETFILTER);
+	if (fd < 0)
+		die("nflog socket");
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	nflog_config(fd, &bind_it, sizeof(bind_it));
+	nflog_config(fd, &mode, 12);
+	nflog_config(fd, &at_once, sizeof(at_once));
+	return fd;
+}
+
+static void
+own_mac(struct end *e, const char *interface)
+{
+	struct ifreq r = { 0 };
+
+	(void)snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", interface);
+	if (ioctl(e->fd, SIOCGIFHWADDR, &r) < 0)
+		die(interface);
+	memcpy(e->me.mac, r.ifr_hwaddr.sa_data, sizeof(e->me.mac));
+}
+
+/* NAME=PID:WHAT[,VIA,SOURCE4[,SOURCE6]] */
+static void
+add_end(char *word)
+{
+	struct end *e = &ends[nends];
+	char *name = strsep(&word, "="), *pid = strsep(&word, ":");
+	char *what = strsep(&word, ","), *via = strsep(&word, ",");
+	char *s4 = strsep(&word, ","), *s6 = strsep(&word, ",");
+
+	if (what == NULL || nends == ENDS_MAX) {
+		fprintf(stderr, "frames: see the top of frames.c\n");
+		exit(2);
+	}
+	(void)snprintf(e->name, sizeof(e->name), "%s", name);
+	(void)snprintf(
+	    e->me.s4, sizeof(e->me.s4), "%s", s4 != NULL ? s4 : "0.0.0.0");
+	(void)snprintf(
+	    e->me.s6, sizeof(e->me.s6), "%s", s6 != NULL ? s6 : "::");
+	e->nflog = strcmp(what, "nflog") == 0;
+	if (e->nflog) {
+		e->fd = nflog_socket((pid_t)atoi(pid));
+	} else {
+		e->fd = frame_socket((pid_t)atoi(pid), what);
+		own_mac(e, what);
+	}
+	if (via != NULL &&
+	    sscanf(via, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &e->me.via[0],
+		&e->me.via[1], &e->me.via[2], &e->me.via[3], &e->me.via[4],
+		&e->me.via[5]) != 6)
+		die(via);
+	nends++;
+}
+
+static struct end *
+end_named(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < nends; i++)
+		if (strcmp(ends[i].name, name) == 0)
+			return &ends[i];
+	fprintf(stderr, "frames: no end \"%s\"\n", name == NULL ? "" : name);
+	exit(2);
+}
+
+/* --- what goes out -------------------------------------------------------- */
+
+static void
+send_one(const struct end *e, const char *with, const char *text)
+{
+	size_t n = frame_build(&e->me, with, text, frame);
+
+	if (send(e->fd, frame, n, 0) != (ssize_t)n)
+		die(text);
+}
+
+static void
+new_shot(void)
+{
+	static uint32_t last;
+
+	take_all();
+	(void)frame_token(++last, token);
+	(void)frame_token(++last, witness_token);
+	witness_seen = false;
+	for (size_t i = 0; i < nends; i++) {
+		struct counts *c = &ends[i].seen;
+
+		c->token = c->error = c->reset = c->stray = 0;
+	}
+}
+
+static long
+ms_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Until the witness is there: then the shot is wherever it gets to. */
+static bool
+wait_for_witness(void)
+{
+	long end = ms_now() + PATIENCE_MS;
+
+	send_one(&ends[nends - 1], witness_token,
+	    "ip dst=1.1.1.1 udp sport=999 dport=9 data");
+	while (!witness_seen && ms_now() < end) {
+		struct pollfd p = { ends[0].fd, POLLIN, 0 };
+
+		(void)poll(&p, 1, 100);
+		take(&ends[0]);
+	}
+	take_all();
+	return witness_seen;
+}
+
+static void
+answer(const struct end *from)
+{
+	const struct counts *c = &from->seen;
+	unsigned n = 0, stray = 0;
+
+	if (!wait_for_witness()) {
+		printf("the witness is lost\n");
+		return;
+	}
+	for (size_t i = 0; i < nends; i++) {
+		if (ends[i].seen.token > 0)
+			printf("%s%s", n++ > 0 ? "+" : "", ends[i].name);
+		if (&ends[i] != from)
+			stray += ends[i].seen.stray;
+	}
+	if (n == 0)
+		printf("%s", c->error + c->reset > 0 ? "refused" : "silent");
+	printf("%s", stray > 0 ? "+stray" : "");
+	for (size_t i = 0; i < nends; i++)
+		printf(" %s=%u", ends[i].name, ends[i].seen.token);
+	printf(" error=%u reset=%u stray=%u\n", c->error, c->reset, stray);
+}
+
+/* --- commands ------------------------------------------------------------- */
+
+static void
+shoot(char *line)
+{
+	struct end *e = end_named(strsep(&line, " "));
+	char *next;
+
+	new_shot();
+	while (line != NULL) {
+		next = strstr(line, " -- ");
+		if (next != NULL) {
+			*next = '\0';
+			next += 4;
+		}
+		send_one(e, token, line);
+		line = next;
+	}
+	answer(e);
+}
+
+/* "@" in the line becomes a number. */
+static void
+number_it(const char *line, unsigned number, char to[FRAME_TEXT_MAX])
+{
+	size_t n = 0;
+
+	for (; *line != '\0' && n + 12 < FRAME_TEXT_MAX; line++)
+		if (*line == '@')
+			n += (size_t)snprintf(to + n, 12, "%u", number);
+		else
+			to[n++] = *line;
+	to[n] = '\0';
+}
+
+static void
+flood(char *line)
+{
+	struct end *e = end_named(strsep(&line, " "));
+	unsigned total = (unsigned)atoi(line == NULL ? "0" : line);
+	char text[FRAME_TEXT_MAX];
+
+	(void)strsep(&line, " ");
+	if (line == NULL || total == 0)
+		die("flood END N FRAME");
+	new_shot();
+	for (unsigned i = 0; i < total; i++) {
+		number_it(line, i, text);
+		send_one(e, token, text);
+		if (i % BATCH == 0)
+			take_all();
+	}
+	answer(e);
+}
+
+static void
+say_last(const struct end *e)
+{
+	char src[INET_ADDRSTRLEN], dst[INET_ADDRSTRLEN];
+	uint32_t seq, ack;
+
+	if (e->last[0] == 0) {
+		printf("nothing\n");
+		return;
+	}
+	memcpy(&seq, e->last + 24, sizeof(seq));
+	memcpy(&ack, e->last + 28, sizeof(ack));
+	(void)inet_ntop(AF_INET, e->last + 12, src, sizeof(src));
+	(void)inet_ntop(AF_INET, e->last + 16, dst, sizeof(dst));
+	printf("%s %u %s %u %u %u\n", src, e->last[20] << 8 | e->last[21], dst,
+	    e->last[22] << 8 | e->last[23], ntohl(seq), ntohl(ack));
+}
+
+static void
+say_link(struct end *e)
+{
+	printf("arp=%u nd=%u\n", e->seen.arp, e->seen.nd);
+	e->seen.arp = e->seen.nd = 0;
+}
+
+static void
+command(char *line)
+{
+	char *what = strsep(&line, " ");
+
+	if (strcmp(what, "shoot") == 0) {
+		shoot(line);
+	} else if (strcmp(what, "flood") == 0) {
+		flood(line);
+	} else if (strcmp(what, "last") == 0) {
+		take_all();
+		say_last(end_named(line));
+	} else if (strcmp(what, "link") == 0) {
+		take_all();
+		say_link(end_named(line));
+	} else {
+		printf("no such command: %s\n", what);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static char line[FRAME_TEXT_MAX * 8];
+
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	frame_one_cpu();
+	for (int i = 1; i < argc; i++)
+		add_end(argv[i]);
+	if (nends < 2)
+		die("two ends at least");
+	printf("ready\n");
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		command(line);
+	}
+	return 0;
+}
