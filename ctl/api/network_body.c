@@ -93,7 +93,7 @@ warn_unknown(const json_t *network, struct network_body *out)
 {
 	static const char *const known[] = { "allowOut", "denyOut", "ports",
 		"rules", "egressProxy", "allowPublicTraffic", "maskRequestHost",
-		"httpsPorts", "allow_internet_access" };
+		"httpsPorts", "vpn", "allow_internet_access" };
 	/* Walking needs an object that may be written. */
 	json_t *o = json_copy(unconst(network)), *v;
 	const char *name;
@@ -128,6 +128,9 @@ take_parts(const json_t *body, const json_t *network, bool create,
 
 	if (np_internet_from_json(body, p, e) < 0)
 		return -1;
+	if (internet == NULL &&
+	    json_is_boolean(json_object_get(body, "network")))
+		internet = json_object_get(body, "network");
 	if (json_is_boolean(internet))
 		out->net.internet = json_is_true(internet) ? SB_YES : SB_NO;
 	if (create && network != NULL && ingress(network, out, e) < 0)
@@ -158,6 +161,8 @@ network_body_take(
 	if ((create ? np_policy_from_json(network, create, &p, e)
 		    : np_lists_from_json(network, create, &p, e)) < 0)
 		return -1;
+	if (json_is_boolean(network))
+		network = NULL;
 	rc = take_parts(body, network, create, &p, out, e);
 	np_policy_fini(&p);
 	if (rc < 0) {

@@ -9,7 +9,7 @@
 /* Members of the network object, or of a PUT body, that mean something. */
 static const char *const known[] = { "allowOut", "denyOut", "egressProxy",
 	"rules", "ports", "allowPublicTraffic", "maskRequestHost", "httpsPorts",
-	"allow_internet_access" };
+	"vpn", "allow_internet_access" };
 
 static int add(json_t *found, const char *where, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

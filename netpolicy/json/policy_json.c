@@ -20,6 +20,7 @@ static const struct field {
 	{ "ports", T(JSON_ARRAY), "an array of objects", false },
 	{ "egressProxy", T(JSON_OBJECT), "an object", false },
 	{ "rules", T(JSON_OBJECT), "an object", false },
+	{ "vpn", T(JSON_OBJECT), "an object", false },
 	{ "allowPublicTraffic", T_BOOL, "a boolean", true },
 	{ "maskRequestHost", T(JSON_STRING), "a string", true },
 };
@@ -162,7 +163,8 @@ np_lists_from_json(
 	struct np_policy p;
 
 	np_policy_init(out);
-	if (network == NULL || json_is_null(network))
+	if (network == NULL || json_is_null(network) ||
+	    (is_create && json_is_boolean(network)))
 		return 0;
 	if (!json_is_object(network))
 		return wrong_type(e, root(is_create), "an object");
@@ -189,6 +191,12 @@ np_features_from_json(const json_t *network, bool is_create, struct err *e)
 		    "Network transform rules are not available for your team.");
 		return err_at(e, "%s/rules", root(is_create));
 	}
+	/* Not E2B's, but some clients send it, mostly to say no. */
+	if (json_is_true(json_object_get(member(network, "vpn"), "enabled"))) {
+		err_set(e, ERR_INVALID,
+		    "vpn is not supported: what comes nearest is egressProxy");
+		return err_at(e, "%s/vpn/enabled", root(is_create));
+	}
 	return 0;
 }
 
@@ -209,9 +217,19 @@ int
 np_internet_from_json(const json_t *body, struct np_policy *out, struct err *e)
 {
 	const json_t *v = member(body, "allow_internet_access");
+	const json_t *n = member(body, "network");
 
 	if (v != NULL && !json_is_boolean(v))
 		return wrong_type(e, "/allow_internet_access", "a boolean");
+	if (v != NULL && json_is_boolean(n) && !json_equal(v, n)) {
+		err_set(e, ERR_INVALID,
+		    "network says %s and allow_internet_access says %s",
+		    json_is_true(n) ? "true" : "false",
+		    json_is_true(v) ? "true" : "false");
+		return err_at(e, "/allow_internet_access");
+	}
+	if (v == NULL && json_is_boolean(n))
+		v = n;
 	out->no_internet = json_is_false(v);
 	return 0;
 }

@@ -31,6 +31,7 @@ int np_features_from_json(const json_t *network, bool is_create, struct err *e);
 /*
  * allow_internet_access stands at the top of the body, on create and on PUT
  * alike.  Sets out->no_internet when it is false; absent and null are true.
+ * A boolean in the place of a create's network object is the same.
  */
 int np_internet_from_json(
     const json_t *body, struct np_policy *out, struct err *e);
