@@ -53,10 +53,11 @@ dirs.monitor   := ctl/monitor
 dirs.priv      := ctl/priv
 dirs.substrate := ctl/substrate
 dirs.sandbox   := ctl/sandbox
+dirs.site      := ctl/site
 dirs.api       := ctl/api
 dirs.testlib   := tests/lib
 dirs.tools     := tools
-modules := testlib tools api sandbox monitor priv substrate link proxy egress envd http npcmd \
+modules := testlib tools api sandbox monitor priv substrate site link proxy egress envd http npcmd \
            npjson netpolicy io base
 
 srcs = $(filter-out %_main.c, \
@@ -111,10 +112,10 @@ $O/bin/$1: $O/$(2:.c=.o) $(patsubst %,$O/lib%.a,$3)
 endef
 
 $(eval $(call program,coppiced,ctl/coppiced_main.c,monitor io base,,-lev -lpthread))
-$(eval $(call program,coppice-apid,ctl/apid_main.c,api sandbox http npjson \
-  netpolicy io base,jansson sqlite3 libmd,-lev -lpthread))
-$(eval $(call program,coppice-privd,ctl/priv/privd_main.c,priv substrate link \
-  netpolicy io base,libmnl libnftnl libcap-ng libseccomp,-lev -lpthread))
+$(eval $(call program,coppice-apid,ctl/apid_main.c,api sandbox site link http \
+  npjson netpolicy io base,jansson sqlite3 libmd,-lev -lpthread))
+$(eval $(call program,coppice-privd,ctl/priv/privd_main.c,priv substrate site \
+  link netpolicy io base,libmnl libnftnl libcap-ng libseccomp,-lev -lpthread))
 $(eval $(call program,coppice-proxyd,dataplane/proxy/proxyd_main.c,proxy http \
   io base,jansson,-lev))
 $(eval $(call program,coppice-egressd,dataplane/egress/egressd_main.c,egress \

@@ -12,9 +12,11 @@
 #include "base/own.h"
 #include "ctl/api/api.h"
 #include "ctl/sandbox/fsm.h"
+#include "ctl/site/site_conf.h"
 #include "io/child.h"
 #include "io/conf.h"
 #include "io/log.h"
+#include "link/addr.h"
 
 enum {
 	TICK_MS = 20,
@@ -25,6 +27,7 @@ struct apid {
 	struct loop *loop;
 	struct api *api;
 	struct engine *en;
+	const char *conf_path; /* NULL: defaults */
 	struct loop_signal term, intr, usr1;
 	struct loop_timer tick;
 	struct mono told;
@@ -153,6 +156,18 @@ on_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
 	return api_envd_init(d->api, r, ref, fd, e);
 }
 
+/* From the file, as privd does: it may say something else by now. */
+static int
+on_site(void *ctx, struct np_site *out, struct err *e)
+{
+	const struct apid *d = ctx;
+	static struct conf now;
+
+	if (conf_read(&now, d->conf_path, stderr) < 0)
+		return err_set(e, ERR_INVALID, "configuration: see above");
+	return site_from_conf(&now, out, e);
+}
+
 /* --- starting
  * --------------------------------------------------------------------*/
 
@@ -223,6 +238,7 @@ start_engine(struct apid *d, const struct conf *c, struct err *e)
 	};
 	struct engine_calls calls = {
 		.init = on_init,
+		.site = on_site,
 		.on_ready = on_ready,
 		.on_lost = on_lost,
 		.ctx = d,
@@ -232,7 +248,12 @@ start_engine(struct apid *d, const struct conf *c, struct err *e)
 		.spawn = child_fd("spawn"),
 		.route = child_fd("route"),
 	};
+	struct link_addr nobody;
 
+	/* Slot 0 is nobody's; its odd address is the resolver's. */
+	link_addr(0, &c->net4, c->ipv6 ? &c->net6 : NULL, &nobody);
+	ec.resolver4 = nobody.sb4;
+	ec.resolver6 = nobody.sb6;
 	memcpy(ec.state_dir, c->state_dir, sizeof(ec.state_dir));
 	if (fds.rules < 0 || fds.spawn < 0)
 		return err_set(e, ERR_INVALID,
@@ -283,6 +304,7 @@ main(int argc, char **argv)
 	struct err e = { .kind = ERR_NONE };
 	int rc;
 
+	d.conf_path = path;
 	if (conf_read(&c, path, stderr) < 0)
 		return 1;
 	conf_environment(&c);

@@ -29,6 +29,8 @@ static const struct {
 	[SPAWN_SOCK] = { "sock", sizeof(struct spawn_sock), NULL },
 	[SPAWN_STATS] = { "stats", sizeof(struct spawn_ref), op_stats },
 	[SPAWN_DISCARD] = { "discard", sizeof(struct spawn_disk), op_discard },
+	[SPAWN_SOCKETS] = { "sockets", sizeof(struct spawn_ref), op_sockets },
+	[SPAWN_CUT] = { "cut", sizeof(struct spawn_cut), op_cut },
 };
 
 /* --- answers -------------------------------------------------------------- */
@@ -99,6 +101,16 @@ spawn_reply_stats(
 }
 
 void
+spawn_reply_with(
+    struct spawn *sp, uint16_t type, const struct spawn_reply *r, int fd)
+{
+	struct answer a = answer(type, r->seq, NULL);
+
+	a.reply = *r;
+	post(&sp->apid, &a, &fd, fd >= 0 ? 1 : 0);
+}
+
+void
 spawn_event(struct spawn *sp, uint16_t type, const void *body, uint32_t len)
 {
 	struct {
@@ -139,6 +151,21 @@ op_sock(struct spawn *sp, struct seqpkt *from, uint32_t seq, const void *body)
 	spawn_reply(sp, from, SPAWN_SOCK, seq, &e, NULL, 0);
 }
 
+/* A record of fixed size; only CUT has others behind it. */
+static uint32_t
+want_len(uint16_t type, const void *body, size_t have)
+{
+	uint32_t len = ops[type].len;
+	struct spawn_cut q;
+
+	if (type != SPAWN_CUT || have < sizeof(q))
+		return len;
+	memcpy(&q, body, sizeof(q));
+	if (q.n < 1 || q.n > SPAWN_CUT_MAX)
+		return 0;
+	return len + q.n * (uint32_t)sizeof(struct spawn_socket);
+}
+
 /*
  * The peer is our own daemon: what does not fit is no mistake to report, but
  * a sign that the daemon is no longer ours.
@@ -147,16 +174,20 @@ static int
 check(const struct spawn *sp, const struct seqpkt *from, const void *msg,
     size_t len, size_t nfds, struct spawn_hdr *h, struct err *e)
 {
+	uint32_t want;
+
 	if (len < sizeof(*h) || nfds != 0)
 		return err_set(e, ERR_BUG,
 		    "message of %zu bytes and %zu descriptors", len, nfds);
 	memcpy(h, msg, sizeof(*h));
-	if (h->type >= SPAWN_NTYPES || h->seq == 0)
+	if (h->type >= SPAWN_NTYPES || h->seq == 0 || ops[h->type].name == NULL)
 		return err_set(
 		    e, ERR_BUG, "message of type %u, seq %u", h->type, h->seq);
-	if (h->len != ops[h->type].len || len - sizeof(*h) != h->len)
+	want =
+	    want_len(h->type, (const char *)msg + sizeof(*h), len - sizeof(*h));
+	if (h->len != want || len - sizeof(*h) != h->len)
 		return err_set(e, ERR_BUG, "%s: %u bytes, want %u",
-		    ops[h->type].name, h->len, ops[h->type].len);
+		    ops[h->type].name, h->len, want);
 	if (from != &sp->apid && h->type != SPAWN_SOCK)
 		return err_set(
 		    e, ERR_BUG, "%s from the proxy", ops[h->type].name);

@@ -100,6 +100,9 @@ void spawn_reply(struct spawn *sp, struct seqpkt *to, uint16_t type,
     uint32_t seq, const struct err *e, int *fds, size_t nfds);
 void spawn_reply_stats(
     struct spawn *sp, uint32_t seq, const struct spawn_stats *stats);
+/* r holds its seq; fd, unless -1, is taken. */
+void spawn_reply_with(
+    struct spawn *sp, uint16_t type, const struct spawn_reply *r, int fd);
 void spawn_event(
     struct spawn *sp, uint16_t type, const void *body, uint32_t len);
 /* Something ended: is there a reason to go on? */
@@ -140,6 +143,11 @@ void op_freeze(struct spawn *sp, uint32_t seq, const void *body, bool keep);
 void op_thaw(struct spawn *sp, uint32_t seq, const void *body, bool keep);
 void op_stats(struct spawn *sp, uint32_t seq, const void *body, bool keep);
 void op_discard(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+
+/* --- spawn_sockets.c ------------------------------------------------------ */
+
+void op_sockets(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+void op_cut(struct spawn *sp, uint32_t seq, const void *body, bool keep);
 
 /* --- spawn_helpers.c ------------------------------------------------------ */
 

@@ -92,7 +92,7 @@ struct spawn_socket {
 	uint8_t family;		  /* 4 or 6 */
 	uint8_t proto;		  /* IPPROTO_TCP or IPPROTO_UDP */
 	uint8_t state;		  /* TCP_ESTABLISHED, ... */
-	uint8_t pad;
+	uint8_t dev; /* index of the interface that it's bound to, or 0 */
 	uint16_t port, from_port;
 	uint32_t cookie[2];
 };

@@ -115,6 +115,8 @@ open_all(struct engine *en, struct engine_fds *fds, struct err *e)
 {
 	char path[320];
 
+	if (en->calls.site(en->calls.ctx, &en->site, e) < 0)
+		return -1;
 	engine_db_path(&en->cf, path, sizeof(path));
 	en->store = store_open(path, e);
 	if (en->store == NULL)
@@ -148,6 +150,7 @@ engine_new(struct loop *l, const struct engine_conf *cf,
 		en->cf = *cf;
 		en->calls = *calls;
 		en->route.io.fd = -1;
+		en->cut_last = &en->cut_first;
 		if (open_all(en, &fds, e) < 0) {
 			engine_free(en);
 			en = NULL;
@@ -176,6 +179,8 @@ engine_free(struct engine *en)
 	chan_fini(&en->spawn);
 	if (en->route.io.fd >= 0)
 		seqpkt_close(&en->route);
+	cut_fini(en);
+	np_site_fini(&en->site);
 	templates_fini(&en->templates);
 	store_close(en->store);
 	free(en->found);

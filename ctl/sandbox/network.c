@@ -65,6 +65,17 @@ commit(struct sandbox *sb, struct net_op *op, struct err *e)
 	return 0;
 }
 
+/* What holds once more was perhaps never looked at: privd was away. */
+static void
+look_at_sockets(struct sandbox *sb, const struct net_op *op,
+    const struct rules_reply *r, bool ok)
+{
+	if (ok ? r->revoked > 0 && !op->again : sb->cut_due)
+		cut_begin(sb, true);
+	else if (ok && op->again)
+		cut_begin(sb, false);
+}
+
 static void
 applied(struct sandbox *sb, struct net_op *op, struct chan_reply *r)
 {
@@ -87,6 +98,7 @@ applied(struct sandbox *sb, struct net_op *op, struct chan_reply *r)
 		    &e, ERR_SYS, "Error applying network config to sandbox");
 		network_again(sb, false, false);
 	}
+	look_at_sockets(sb, op, &r->u.rules, e.kind == ERR_NONE);
 	answer(op, sb, e.kind != ERR_NONE ? &e : NULL);
 }
 

@@ -1,12 +1,9 @@
 #include "ctl/sandbox/policy.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/own.h"
+#include "io/memfile.h"
 
 static void
 take_list(struct rules_entry *to, const struct np_list *from)
@@ -74,37 +71,6 @@ sb_policy_fini(struct sb_policy *p)
 	p->v = NULL;
 }
 
-static int
-write_all(int fd, const char *p, size_t n, struct err *e)
-{
-	while (n > 0) {
-		ssize_t w = write(fd, p, n);
-
-		if (w < 0)
-			return err_sys(e, "policy: memory file");
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
-/* A sealed memory file of the entries, or -1. */
-static int
-memory_file(const void *p, size_t n, struct err *e)
-{
-	autoclose int fd =
-	    memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return err_sys(e, "policy: memory file");
-	if (write_all(fd, p, n, e) < 0)
-		return -1;
-	if (fcntl(fd, F_ADD_SEALS,
-		F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		return err_sys(e, "policy: seal");
-	return take_fd(&fd);
-}
-
 int
 sb_policy_send(struct chan *rules, const struct sb_policy *p, uint32_t slot,
     uint32_t gen, bool birth, struct chan_ask how, struct err *e)
@@ -130,7 +96,7 @@ sb_policy_send(struct chan *rules, const struct sb_policy *p, uint32_t slot,
 		how.tail_len = len;
 	} else {
 		m.in_memfd = 1;
-		how.fd = memory_file(p->v, len, e);
+		how.fd = memfile_make("policy", p->v, len, e);
 		if (how.fd < 0)
 			return -1;
 	}

@@ -21,6 +21,7 @@ struct sb_policy {
 int sb_policy_make(
     const struct np_policy *p, struct sb_policy *out, struct err *e);
 /* From the texts that were accepted once and stored. */
+int sb_net_policy(const struct sb_net *n, struct np_policy *out, struct err *e);
 int sb_policy_load(
     const struct sb_net *n, struct sb_policy *out, struct err *e);
 void sb_policy_fini(struct sb_policy *p);

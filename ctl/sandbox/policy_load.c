@@ -3,10 +3,9 @@
 #include "json/policy_json.h"
 
 int
-sb_policy_load(const struct sb_net *n, struct sb_policy *out, struct err *e)
+sb_net_policy(const struct sb_net *n, struct np_policy *out, struct err *e)
 {
 	json_t *o = NULL;
-	struct np_policy p;
 	int rc;
 
 	if (n->json != NULL) {
@@ -14,12 +13,22 @@ sb_policy_load(const struct sb_net *n, struct sb_policy *out, struct err *e)
 		if (o == NULL)
 			return err_set(e, ERR_SYS, "stored policy: no JSON");
 	}
-	rc = np_lists_from_json(o, true, &p, e);
+	rc = np_lists_from_json(o, true, out, e);
+	if (rc == 0)
+		out->no_internet = n->internet == SB_NO;
+	json_decref(o);
+	return rc;
+}
+
+int
+sb_policy_load(const struct sb_net *n, struct sb_policy *out, struct err *e)
+{
+	struct np_policy p;
+	int rc = sb_net_policy(n, &p, e);
+
 	if (rc == 0) {
-		p.no_internet = n->internet == SB_NO;
 		rc = sb_policy_make(&p, out, e);
 		np_policy_fini(&p);
 	}
-	json_decref(o);
 	return rc;
 }

@@ -14,6 +14,7 @@
 #include "ctl/sandbox/store.h"
 #include "ctl/sandbox/template.h"
 #include "io/loop.h"
+#include "netpolicy/site.h"
 
 struct engine;
 struct sandbox;
@@ -29,6 +30,7 @@ struct engine_conf {
 	bool policy_while_paused;
 	char state_dir[256];
 	uint32_t cpu_count, memory_mb, disk_mb; /* of silent templates */
+	struct np_addr resolver4, resolver6;	/* n 0: there is none */
 };
 
 /* What the engine asks of whoever speaks HTTP. */
@@ -40,6 +42,8 @@ struct engine_calls {
 	 */
 	int (*init)(void *ctx, const struct sb_record *r, struct sb_ref ref,
 	    int fd, struct err *e);
+	/* What the operator denies to all, as of now; privd has the same. */
+	int (*site)(void *ctx, struct np_site *out, struct err *e);
 	/* Recovery is over: requests may come. */
 	void (*on_ready)(void *ctx);
 	/* A privd is gone; so shall we be. */

@@ -49,6 +49,9 @@ struct sandbox {
 	struct net_op *net_head, **net_tail;
 	struct net_op *net_now; /* under way in the kernel */
 	bool net_failed;	/* the policy that holds did not get there */
+	bool cut_busy;		/* cut.c looks at its sockets */
+	bool cut_again;		/* ... and has to look once more */
+	bool cut_due;		/* ... if the update under way fails */
 
 	/* Being created. */
 	struct sb_policy policy;
@@ -105,6 +108,9 @@ struct engine {
 	struct {
 		uint32_t next, reserved;
 	} counter[STORE_NCOUNTERS];
+	struct np_site site; /* as privd rules has it */
+	struct cut *cuts;
+	struct cut_wait *cut_first, **cut_last; /* after privd was away */
 	uint64_t mem_used;
 	uint32_t nrunning, npaused;
 
@@ -191,6 +197,11 @@ int time_extend(struct sandbox *sb, uint64_t s, struct err *e);
 void network_again(struct sandbox *sb, bool birth, bool after);
 void network_end(struct sandbox *sb);
 void network_drop(struct sandbox *sb);
+
+/* cut.c: ends the connected sockets that the policy in force denies */
+/* now: the sandbox's policy has just been tightened; else in turn. */
+void cut_begin(struct sandbox *sb, bool now);
+void cut_fini(struct engine *en);
 
 /* way_in.c: the table of coppice-proxyd */
 void way_in_set(struct sandbox *sb, enum sb_state as);

@@ -86,6 +86,15 @@ void sub_settle(struct substrate *s);
 /* Descriptors of n TCP sockets that were made inside. */
 int sub_sockets(struct substrate *s, const struct sub_unit *u, uint32_t family,
     uint32_t n, int *fds, struct err *e);
+/*
+ * The sockets inside that are connected to somewhere outside; *out is the
+ * caller's to free.
+ */
+int sub_connected(struct substrate *s, const struct sub_unit *u,
+    struct spawn_socket **out, uint32_t *n, struct err *e);
+/* Ends these; *ncut says how many were still there. */
+int sub_cut(struct substrate *s, const struct sub_unit *u,
+    const struct spawn_socket *v, uint32_t n, uint32_t *ncut, struct err *e);
 int sub_stats(struct substrate *s, const struct sub_unit *u, const char *id,
     struct spawn_stats *out, struct err *e);
 

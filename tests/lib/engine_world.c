@@ -104,10 +104,18 @@ on_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
 	return fake_init(&w->fake, r, ref, fd, e);
 }
 
+static int
+on_site(void *ctx, struct np_site *out, struct err *e)
+{
+	(void)ctx;
+	np_site_init(out);
+	return np_site_builtin(out, e);
+}
+
 void
 world_start(struct engine_world *w)
 {
-	struct engine_calls calls = { on_init, on_ready, on_lost, w };
+	struct engine_calls calls = { on_init, on_site, on_ready, on_lost, w };
 	struct err e;
 
 	w->is_ready = w->is_lost = false;

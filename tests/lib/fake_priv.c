@@ -352,6 +352,8 @@ spawn_op(struct fake_world *w, const struct spawn_hdr *h, const void *body,
 			.disk_used = 1 << 20,
 			.disk_total = 1024 << 20 };
 		return standing(w, body, &r->err) != NULL ? 0 : -1;
+	case SPAWN_SOCKETS:
+		return standing(w, body, &r->err) != NULL ? 0 : -1;
 	case SPAWN_DISCARD:
 		memcpy(&disk, body, sizeof(disk));
 		drop_files(w, disk.id);

@@ -114,6 +114,29 @@ sub_sockets(struct substrate *s, const struct sub_unit *u, uint32_t family,
 }
 
 int
+sub_connected(struct substrate *s, const struct sub_unit *u,
+    struct spawn_socket **out, uint32_t *n, struct err *e)
+{
+	(void)s;
+	(void)u;
+	*out = NULL;
+	*n = 0;
+	return none(e);
+}
+
+int
+sub_cut(struct substrate *s, const struct sub_unit *u,
+    const struct spawn_socket *v, uint32_t n, uint32_t *ncut, struct err *e)
+{
+	(void)s;
+	(void)u;
+	(void)v;
+	(void)n;
+	*ncut = 0;
+	return none(e);
+}
+
+int
 sub_stats(struct substrate *s, const struct sub_unit *u, const char *id,
     struct spawn_stats *out, struct err *e)
 {
