@@ -32,13 +32,13 @@ struct denial_hdr {
 struct denial {
 	uint64_t at_us; /* since 1970: when the packet was judged */
 	uint32_t slot;
-	uint32_t gen;	  /* under which it was denied */
-	uint8_t to[16];	  /* network order; IPv4 in the first four */
-	uint16_t port;	  /* 0 where the protocol has none */
+	uint32_t gen;	/* under which it was denied */
+	uint8_t to[16]; /* network order; IPv4 in the first four */
+	uint16_t port;	/* 0 where the protocol has none */
 	uint16_t from_port;
-	uint16_t len;	/* of the IP packet */
-	uint8_t family; /* 4 or 6 */
-	uint8_t proto;	/* IPPROTO_*, behind extension headers */
+	uint16_t len;	 /* of the IP packet */
+	uint8_t family;	 /* 4 or 6 */
+	uint8_t proto;	 /* IPPROTO_*, behind extension headers */
 	uint8_t inbound; /* 1: a packet of the other side, of a flow that is no
 			    longer allowed */
 	uint8_t tcp_flags;
