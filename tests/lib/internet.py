@@ -1,18 +1,25 @@
 #!/usr/bin/env python3
 """The internet of the tests: a network namespace that owns a few addresses.
 
-Serves on all of them: HTTP (80, 8080, 443 without TLS), UDP echo (7), UDP that
+Serves on all of them: HTTP (80, 8080), HTTPS (443; a certificate of its own, and
+HTTP to whoever speaks that), a keyserver with one key (11371), UDP echo (7), UDP that
 pushes for 15 seconds at whoever sends it a datagram (8), a TCP stream whose every
-block carries its own checksum (9000), an acceptor that says nothing (9001), a
-greeter (22), and DNS (53, UDP and TCP).  Prints "ready" when all listen.  Ends
-when its standard input does.
+block carries its own checksum (9000), an acceptor that says nothing (9001), one that
+says how many bytes it was sent, and their hash, once the other end has no more (9002),
+SSH that lets nobody in (22; a mere greeter where dropbear is not installed), and DNS
+(53, UDP and TCP).  Every answer over HTTP says which address gave it, in `Server`.
+Prints "ready" when all listen.  Ends when its standard input does.
 """
 import hashlib
 import os
 import selectors
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -20,8 +27,30 @@ BLOCK = 1024
 NAMES = {
     "one.example": ("1.1.1.1", "2606:4700:4700::1111"),
     "google.example": ("8.8.8.8", "2001:4860:4860::8888"),
+    "www.google.example": ("8.8.8.8", None),
+    "maps.google.example": ("8.8.4.4", None),
+    "cloudflare.example": ("1.1.1.1", None),
+    "github.example": ("9.9.9.9", None),
+    "echo.example": ("8.8.4.4", None),
+    "plain.example": ("1.0.0.1", None),
+    "keys.example": ("9.9.9.9", None),
     "private.example": ("10.99.0.1", None),
 }
+# Made for this, and of no other use: nobody has its secret half.
+KEY = """-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEZHffgBYJKwYBBAHaRw8BAQdAtmL3cUh6PLLYt3u0I6Sp5JSrlOv03x1WS1qo
+6/rKRsK0JUtleXNlcnZlciBvZiB0aGUgdGVzdHMgPGtleXNAZXhhbXBsZT6IkAQT
+FggAOBYhBHJrWeJTq7XtAYkj/yoor6CM7ixWBQJkd9+AAhsDBQsJCAcCBhUKCQgL
+AgQWAgMBAh4BAheAAAoJECoor6CM7ixWq40BAJvvTEWuKUgZlHWhpohUCfCSmvYb
+hNtPK+mwKoRyT0btAP0dhNyJEaP0ipKXWSZMKg90Bg0+USL5XDc372fiP46XAA==
+=A628
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+SSHD = shutil.which("dropbear", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+NOBODY = 65534
+host_key = os.memfd_create("host_key")
+tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
 
 def block(i):
@@ -45,7 +74,7 @@ def guarded(serve, c):
     try:
         with c:
             serve(c)
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         pass
 
 
@@ -60,9 +89,20 @@ def http(c):
         if not got:
             return
         data += got
-    text = "%s to %s\n" % (plain(c.getpeername()[0]), plain(c.getsockname()[0]))
-    c.sendall(b"HTTP/1.1 200 OK\r\nServer: internet\r\nConnection: close\r\n"
-              b"Content-Length: %d\r\n\r\n%s" % (len(text), text.encode()))
+    peer, here = plain(c.getpeername()[0]), plain(c.getsockname()[0])
+    text = "%s to %s\n" % (peer, here)
+    if data.startswith(b"GET /pks/lookup?op=get"):
+        text = KEY
+    head = ("HTTP/1.1 200 OK\r\nServer: internet %s\r\nConnection: close\r\n"
+            "Content-Length: %d\r\n\r\n" % (here, len(text)))
+    c.sendall((head if data.startswith(b"HEAD ") else head + text).encode())
+
+
+def https(c):
+    if c.recv(1, socket.MSG_PEEK) != b"\x16":
+        return http(c)
+    with tls.wrap_socket(c, server_side=True) as t:
+        http(t)
 
 
 def stream(c):
@@ -79,9 +119,41 @@ def silent(c):
         pass
 
 
-def greeter(c):
-    c.sendall(b"SSH-2.0-internet\r\n")
-    silent(c)
+def counter(c):
+    """Says nothing before the other end has said all."""
+    n, h = 0, hashlib.sha256()
+    while True:
+        got = c.recv(65536)
+        if not got:
+            break
+        n += len(got)
+        h.update(got)
+    c.sendall(b"%d %s\n" % (n, h.hexdigest().encode()))
+
+
+def ssh(c):
+    if not SSHD:
+        c.sendall(b"SSH-2.0-internet\r\n")
+        return silent(c)
+    # No passwords (-s), and no keys: nobody has a home.
+    subprocess.run([SSHD, "-i", "-s", "-r", "/proc/self/fd/%d" % host_key], stdin=c, stdout=c,
+                   stderr=subprocess.DEVNULL, pass_fds=[host_key], timeout=30,
+                   user=NOBODY, group=NOBODY, extra_groups=[])
+
+
+def make_secrets():
+    """Keys for TLS and SSH, in no file by the time this returns."""
+    with tempfile.TemporaryDirectory() as d:
+        pem, key = d + "/tls.pem", d + "/host_key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                        "-nodes", "-days", "30", "-subj", "/CN=internet", "-keyout", pem, "-out", pem],
+                       check=True, capture_output=True)
+        tls.load_cert_chain(pem)
+        if SSHD:
+            subprocess.run(["dropbearkey", "-t", "ed25519", "-f", key], check=True, capture_output=True)
+            with open(key, "rb") as f:
+                os.write(host_key, f.read())
+            os.fchown(host_key, NOBODY, NOBODY)
 
 
 def answer(query):
@@ -167,8 +239,9 @@ def udp(addresses):
 
 
 def main():
-    for port, serve in ((80, http), (8080, http), (443, http), (9000, stream),
-                        (9001, silent), (22, greeter), (53, dns_tcp)):
+    make_secrets()
+    for port, serve in ((80, http), (8080, http), (443, https), (11371, http), (9000, stream),
+                        (9001, silent), (9002, counter), (22, ssh), (53, dns_tcp)):
         tcp(port, serve)
     udp(sys.argv[1:])
     print("ready", flush=True)
