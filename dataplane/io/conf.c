@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "io/conf_int.h"
 
 enum { LINE_BYTES_MAX = 4096 };
 
@@ -70,9 +71,11 @@ static const struct row {
 	    "it is not 53.  Empty: those of the host's resolv.conf." },
 	{ "site_deny", K_PREFIXES, L(site_deny, nsite_deny), "", 0, 0, NULL,
 	    "Ranges that no sandbox may reach, whatever its policy says, in "
-	    "addition to the built-in ones." },
+	    "addition to the built-in ones.  A reload takes it over "
+	    "without a gap." },
 	{ "site_allow", K_PREFIXES, L(site_allow, nsite_allow), "", 0, 0, NULL,
-	    "Holes in the built-in and in the site_deny ranges." },
+	    "Holes in the built-in and in the site_deny ranges.  A reload "
+	    "takes it over without a gap." },
 
 	{ "id_base", K_U32, N(id_base), "2147483648", 65536, 3221225472u, NULL,
 	    "First of the host's user and group ids that sandboxes use, 65536 "
@@ -570,6 +573,15 @@ conf_read(struct conf *c, const char *path, FILE *to)
 	return r.failed ? -1 : 0;
 }
 
+int
+conf_fits(struct conf *c, const char *path, FILE *to)
+{
+	struct reading r = { .c = c, .path = path, .complain = to };
+
+	check_together(&r);
+	return r.failed ? -1 : 0;
+}
+
 void
 conf_environment(struct conf *c)
 {
@@ -640,6 +652,37 @@ print_value(const struct row *r, const struct conf *c, FILE *to)
 		print_list(r, c, to);
 		break;
 	}
+}
+
+size_t
+conf_nkeys(void)
+{
+	return countof(rows);
+}
+
+const char *
+conf_key(size_t i)
+{
+	return rows[i].name;
+}
+
+void
+conf_print_key(const struct conf *c, size_t i, FILE *to)
+{
+	const struct row *r = &rows[i];
+	const struct conf_prefix *p = cfield(c, r->at);
+
+	print_value(r, c, to);
+	if (r->kind != K_PREFIXES)
+		return;
+	for (size_t k = 0; k < *(const size_t *)cfield(c, r->cap); k++)
+		fprintf(to, ":%u", p[k].line);
+}
+
+int
+conf_set_key(struct conf *c, size_t i, const char *value, struct err *e)
+{
+	return set(&rows[i], c, value, 0, e);
 }
 
 void

@@ -60,8 +60,30 @@ void conf_defaults(struct conf *c);
  * `complain` as FILE:LINE: sentence; -1 if there was any.
  */
 int conf_read(struct conf *c, const char *path, FILE *complain);
+/* Whether values fit together, whoever set them; complains as conf_read(). */
+int conf_fits(struct conf *c, const char *path, FILE *complain);
 /* COPPICE_API_KEYS and COPPICE_API_KEYS_FILE, as the same keys. */
 void conf_environment(struct conf *c);
+
+/* When a daemon that runs takes over another value of a key. */
+enum conf_when {
+	CONF_AT_ONCE, /* without a process that starts anew */
+	CONF_ANEW,    /* when all but the monitor and the way in do so */
+	CONF_NEVER,   /* only when coppiced itself is started again */
+};
+/*
+ * The next key of that kind, from *at (0 at first) on, that differs between a
+ * and b; NULL if none is left.  Lists of prefixes differ if their lines do.
+ */
+const char *conf_change(
+    const struct conf *a, const struct conf *b, enum conf_when w, size_t *at);
+/* "key=value", the caller's; NULL without memory. */
+char *conf_key_text(const struct conf *c, const char *key);
+/* Puts back such a text, of a CONF_NEVER key alone. */
+int conf_keep(struct conf *c, const char *text, struct err *e);
+/* The same for a child's arguments: -1 after saying on stderr what is wrong. */
+int conf_keep_all(
+    struct conf *c, const char *path, const char *const *texts, size_t n);
 /* The whole effective configuration, in the same grammar. */
 void conf_print(const struct conf *c, FILE *to);
 /* mdoc rows for coppiced.conf(5). */

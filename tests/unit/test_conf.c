@@ -205,6 +205,66 @@ environment(void)
 	CHECK(strcmp(c.api_keys_file, "/etc/keys") == 0);
 }
 
+/* All that changes from a to b, as "key key | key | key". */
+static void
+change(const char *a, const char *b, const char *want)
+{
+	static struct conf was;
+	char text[512] = "";
+	const char *key;
+
+	reads(a);
+	was = c;
+	reads(b);
+	for (int w = CONF_AT_ONCE; w <= CONF_NEVER; w++) {
+		size_t at = 0;
+
+		if (w > 0)
+			(void)strcat(text, "| ");
+		while ((key = conf_change(&was, &c, (enum conf_when)w, &at)) !=
+		       NULL)
+			(void)strcat(strcat(text, key), " ");
+	}
+	if (strcmp(text, want) != 0)
+		printf("# changed: \"%s\", not \"%s\"\n", text, want);
+	CHECK(strcmp(text, want) == 0);
+}
+
+static void
+changes(void)
+{
+	char *text;
+	struct err e;
+
+	change("", "", "| | ");
+	change("", "site_deny = 192.0.2.1\n", "site_deny | | ");
+	change("site_deny = 192.0.2.1, 192.0.2.2\n",
+	    "site_deny = 192.0.2.1\nsite_deny = 192.0.2.2\n", "site_deny | | ");
+	change("\nsite_allow = fd00::/8\n", "site_allow = fd00::/8\n",
+	    "site_allow | | ");
+	change("pool_slots = 4\napi_keys = a\nupstream_dns = 9.9.9.9\n",
+	    "net4 = 10.1.0.0/16\nipv6 = yes\nstate_dir = /a\n",
+	    "| upstream_dns pool_slots api_keys | state_dir net4 ipv6 ");
+	change("api_listen = 127.0.0.1:1\nway_in_listen = 127.0.0.1:2\n",
+	    "net6 = fd78::/64\nresolver_port = 5\nid_base = 65536\n",
+	    "| | api_listen way_in_listen net6 resolver_port id_base ");
+
+	reads("net4 = 10.1.0.0/16\nipv6 = yes\n");
+	text = conf_key_text(&c, "net4");
+	CHECK(text != NULL && strcmp(text, "net4=10.1.0.0/16") == 0);
+	reads("net4 = 10.2.0.0/16\nipv6 = yes\n");
+	CHECK(conf_keep(&c, text, &e) == 0);
+	CHECK(c.net4.addr == 0x0a010000 && c.ipv6);
+	free(text);
+	CHECK(conf_keep(&c, "pool_slots=5", &e) == -1);
+	CHECK(conf_keep(&c, "net=5", &e) == -1);
+	CHECK(conf_keep(&c, "net4", &e) == -1);
+	CHECK(conf_keep(&c, "net4=fd77::/64", &e) == -1);
+	reads("max_sandboxes = 2000\n");
+	CHECK(conf_keep(&c, "net4=10.0.0.0/24", &e) == 0);
+	CHECK(conf_fits(&c, "x", fopen("/dev/null", "w")) == -1);
+}
+
 /* The manual page has the table that the program prints. */
 static void
 manual(void)
@@ -238,6 +298,7 @@ main(void)
 	round_trip("ipv6 = yes\nsite_allow = 10.1.0.0/16,fd00::/8\n"
 		   "upstream_dns = 9.9.9.9:5353\nlog_level = debug\n"
 		   "api_keys = e2b_00\nmax_sandboxes = 16383\n");
+	changes();
 	environment();
 	CHECK(conf_read(&c, "/nonexistent/x", fopen("/dev/null", "w")) == -1);
 	return t_end();

@@ -1,0 +1,117 @@
+/* conf_change.c - what differs between two configurations, and what of it a
+ * daemon that runs can take over. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "io/conf_int.h"
+
+/* What sandboxes, sockets and files that exist were made from. */
+static const char *const fixed[] = { "api_listen", "way_in_listen", "state_dir",
+	"net4", "net6", "ipv6", "resolver_port", "id_base" };
+
+/* What coppice-privd takes over while it runs. */
+static const char *const live[] = { "site_deny", "site_allow" };
+
+static bool
+among(const char *const *v, size_t n, const char *key)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(v[i], key) == 0)
+			return true;
+	return false;
+}
+
+static enum conf_when
+when(const char *key)
+{
+	if (among(fixed, countof(fixed), key))
+		return CONF_NEVER;
+	return among(live, countof(live), key) ? CONF_AT_ONCE : CONF_ANEW;
+}
+
+/* The caller's; NULL without memory. */
+static char *
+text_of(const struct conf *c, size_t key)
+{
+	char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	if (f == NULL)
+		return NULL;
+	conf_print_key(c, key, f);
+	(void)fclose(f);
+	return text;
+}
+
+static bool
+differs(const struct conf *a, const struct conf *b, size_t key)
+{
+	autofree char *x = text_of(a, key), *y = text_of(b, key);
+
+	return x == NULL || y == NULL || strcmp(x, y) != 0;
+}
+
+const char *
+conf_change(
+    const struct conf *a, const struct conf *b, enum conf_when w, size_t *at)
+{
+	while (*at < conf_nkeys()) {
+		size_t i = (*at)++;
+
+		if (when(conf_key(i)) == w && differs(a, b, i))
+			return conf_key(i);
+	}
+	return NULL;
+}
+
+char *
+conf_key_text(const struct conf *c, const char *key)
+{
+	char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	if (f == NULL)
+		return NULL;
+	fprintf(f, "%s=", key);
+	for (size_t i = 0; i < conf_nkeys(); i++)
+		if (strcmp(conf_key(i), key) == 0)
+			conf_print_key(c, i, f);
+	(void)fclose(f);
+	return text;
+}
+
+int
+conf_keep(struct conf *c, const char *text, struct err *e)
+{
+	size_t n = strcspn(text, "=");
+
+	for (size_t i = 0; i < conf_nkeys(); i++) {
+		const char *key = conf_key(i);
+
+		if (strlen(key) != n || strncmp(key, text, n) != 0 ||
+		    text[n] != '=')
+			continue;
+		if (when(key) != CONF_NEVER)
+			break;
+		return conf_set_key(c, i, text + n + 1, e);
+	}
+	return err_set(
+	    e, ERR_INVALID, "\"%.60s\": not a key that is kept", text);
+}
+
+int
+conf_keep_all(
+    struct conf *c, const char *path, const char *const *texts, size_t n)
+{
+	struct err e;
+
+	for (size_t i = 0; i < n; i++)
+		if (conf_keep(c, texts[i], &e) < 0) {
+			fprintf(stderr, "%s\n", e.msg);
+			return -1;
+		}
+	return n > 0 ? conf_fits(c, path, stderr) : 0;
+}
