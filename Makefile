@@ -122,7 +122,7 @@ $(eval $(call program,coppice-egressd,dataplane/egress/egressd_main.c,egress \
   io base,,-lev))
 $(eval $(call program,netpolicy,netpolicy/netpolicy_main.c,npcmd npjson \
   netpolicy base,jansson,))
-$(eval $(call program,coppice,tools/coppice_main.c,tools netpolicy base,jansson libcurl,))
+$(eval $(call program,coppice,tools/coppice_main.c,tools io netpolicy base,jansson libcurl,))
 
 # envd is pid 1 of a sandbox: static, small, of objects of its own.
 envd.cflags  := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \

@@ -28,6 +28,7 @@ struct apid {
 	struct api *api;
 	struct engine *en;
 	const char *conf_path; /* NULL: defaults */
+	struct conf *conf;     /* what holds */
 	struct loop_signal term, intr, usr1;
 	struct loop_timer tick;
 	struct mono told;
@@ -37,14 +38,22 @@ struct apid {
 static void
 usage(void)
 {
-	fputs("usage: coppice-apid [-f FILE]\n"
+	fputs("usage: coppice-apid [-f FILE] [-k KEY=VALUE]\n"
 	      "       coppice-apid --dump-fsm | --version\n",
 	    stderr);
 	exit(2);
 }
 
-static const char *
-parse(int argc, char **argv)
+enum { KEPT_MAX = 16 };
+
+struct options {
+	const char *path;
+	const char *kept[KEPT_MAX]; /* see privd.h */
+	size_t nkept;
+};
+
+static void
+parse(struct options *o, int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--dump-fsm") == 0) {
 		fsm_dump(stdout);
@@ -54,11 +63,16 @@ parse(int argc, char **argv)
 		puts("coppice-apid " COP_VERSION);
 		exit(0);
 	}
-	if (argc == 1)
-		return NULL;
-	if (argc != 3 || strcmp(argv[1], "-f") != 0)
-		usage();
-	return argv[2];
+	for (int i = 1; i < argc; i += 2) {
+		if (i + 1 == argc)
+			usage();
+		if (strcmp(argv[i], "-f") == 0)
+			o->path = argv[i + 1];
+		else if (strcmp(argv[i], "-k") == 0 && o->nkept < KEPT_MAX)
+			o->kept[o->nkept++] = argv[i + 1];
+		else
+			usage();
+	}
 }
 
 /* --- ending
@@ -160,12 +174,13 @@ on_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
 static int
 on_site(void *ctx, struct np_site *out, struct err *e)
 {
-	const struct apid *d = ctx;
+	struct apid *d = ctx;
 	static struct conf now;
 
 	if (conf_read(&now, d->conf_path, stderr) < 0)
 		return err_set(e, ERR_INVALID, "configuration: see above");
-	return site_from_conf(&now, out, e);
+	conf_take_site(d->conf, &now);
+	return site_from_conf(d->conf, out, e);
 }
 
 /* --- starting
@@ -299,13 +314,16 @@ main(int argc, char **argv)
 {
 	static struct apid d;
 	static struct conf c;
-	const char *path = parse(argc, argv);
+	static struct options o;
 	enum log_level level = LOG_L_INFO;
 	struct err e = { .kind = ERR_NONE };
 	int rc;
 
-	d.conf_path = path;
-	if (conf_read(&c, path, stderr) < 0)
+	parse(&o, argc, argv);
+	d.conf_path = o.path;
+	d.conf = &c;
+	if (conf_read(&c, o.path, stderr) < 0 ||
+	    conf_keep_all(&c, o.path, o.kept, o.nkept) < 0)
 		return 1;
 	conf_environment(&c);
 	(void)unsetenv("COPPICE_API_KEYS");

@@ -55,7 +55,7 @@ parse(struct options *o, int argc, char **argv)
 		o->m.conf_path = DEFAULT_CONF;
 }
 
-enum { NOFILE_WANTED = 524288 };
+enum { NOFILE_WANTED = 524288, LOCK_WAIT_MS = 5000 };
 
 /* A sandbox costs a few descriptors in more than one process. */
 static void
@@ -80,7 +80,8 @@ run(const struct conf *c, const struct options *o, struct err *e)
 	if (spec_users(e) < 0)
 		return -1;
 	raise_limits();
-	if (prepare_state(c, e) < 0 || prepare_template(c, e) < 0)
+	if (prepare_state(c, e) < 0 || prepare_lock(c, LOCK_WAIT_MS, e) < 0 ||
+	    prepare_template(c, e) < 0)
 		return -1;
 	return monitor_run(c, &o->m, e);
 }
@@ -105,7 +106,10 @@ main(int argc, char **argv)
 	/* What we were started with is nobody's business down the line. */
 	closefrom(STDERR_FILENO + 1);
 	if (o.debug)
-		(void)snprintf(c.log_level, sizeof(c.log_level), "debug");
+		o.m.log_level = "debug";
+	if (o.m.log_level != NULL)
+		(void)snprintf(
+		    c.log_level, sizeof(c.log_level), "%s", o.m.log_level);
 	(void)log_level_from(c.log_level, &level);
 	log_open("coppiced", level);
 	if (run(&c, &o, &e) < 0) {

@@ -26,5 +26,7 @@ int cmd_net(int argc, char **argv);
 
 /* Looks over the machine; 0, or 1 if something is wrong. */
 int doctor(void);
+/* Has the coppiced of that configuration read it again; 0 or 1. */
+int reload(const char *path);
 
 #endif

@@ -19,6 +19,7 @@ usage(void)
 	      "       coppice status\n"
 	      "       coppice net VERB ...\n"
 	      "       coppice doctor\n"
+	      "       coppice reload [-f FILE]\n"
 	      "       coppice version\n",
 	    stderr);
 	return 2;
@@ -300,6 +301,14 @@ cmd_doctor(int argc, char **argv)
 }
 
 static int
+cmd_reload(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[0], "-f") == 0)
+		return reload(argv[1]);
+	return argc == 0 ? reload(NULL) : usage();
+}
+
+static int
 cmd_version(int argc, char **argv)
 {
 	(void)argv;
@@ -319,6 +328,7 @@ static const struct {
 	{ "status", cmd_status },
 	{ "net", cmd_net },
 	{ "doctor", cmd_doctor },
+	{ "reload", cmd_reload },
 	{ "version", cmd_version },
 	{ "--version", cmd_version },
 };

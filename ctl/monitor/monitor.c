@@ -49,7 +49,10 @@ struct monitor {
 	struct seqpkt ctl[2]; /* to proxyd, to egressd */
 	struct loop_io ready; /* apid writes a byte there */
 	struct loop_signal chld, term, intr, hup;
-	bool was_ready, stopping, reloading, failed;
+	bool was_ready, core_ready, stopping, reloading, failed;
+	bool site_due;	       /* privd rules is to take other ranges */
+	struct stat keys_file; /* as the core has read it */
+	struct kept kept;      /* what the core is told over its file */
 	struct mono begun;
 };
 
@@ -124,6 +127,26 @@ common_args(struct monitor *m, struct spec *s)
 		return;
 	spec_arg(s, "-f");
 	spec_arg(s, m->opt->conf_path);
+	for (size_t i = 0; i < m->kept.n; i++) {
+		spec_arg(s, "-k");
+		spec_arg(s, m->kept.text[i]);
+	}
+}
+
+/*
+ * The core reads the file itself.  What stands there may have been changed
+ * since we have made sockets and networks by it.
+ */
+static void
+look_at_file(struct monitor *m)
+{
+	static struct conf fresh;
+
+	kept_fini(&m->kept);
+	if (reload_conf(&fresh, m->opt) < 0)
+		return; /* nor can the core; it is started until it can */
+	kept_find(&m->kept, &m->conf, &fresh);
+	(void)keys_file_changed(&fresh, &m->keys_file);
 }
 
 /* What the proxies are told by arguments: they read no configuration. */
@@ -237,6 +260,7 @@ start_apid(struct monitor *m, struct channels *c, struct err *e)
 }
 
 static void watch_ready(struct monitor *m, int fd);
+static void site_step(struct monitor *m);
 
 static int
 start_core(struct monitor *m, struct err *e)
@@ -245,6 +269,8 @@ start_core(struct monitor *m, struct err *e)
 	int rc;
 
 	m->core.started = mono_now();
+	m->core_ready = m->site_due = false;
+	look_at_file(m);
 	rc = channels_open(&c, e);
 	if (rc == 0)
 		rc = start_privds(m, &c, e);
@@ -312,6 +338,8 @@ on_ready(struct loop_io *w, unsigned events)
 	log_info("coppiced.ready api=%s way_in=%s ms=%llu", m->conf.api_listen,
 	    m->conf.way_in_listen,
 	    (unsigned long long)mono_ms(m->core.started, mono_now()));
+	m->core_ready = true;
+	site_step(m);
 	if (m->was_ready)
 		return;
 	m->was_ready = true;
@@ -519,58 +547,36 @@ on_term(struct loop_signal *w, int signo)
 	tend(m);
 }
 
-static bool
-same_prefix(const struct np_prefix *a, const struct np_prefix *b)
+/* privd rules reads the file at its start; before it is up it would not know
+ * the signal. */
+static void
+site_step(struct monitor *m)
 {
-	return a->addr == b->addr && a->len == b->len;
-}
-
-/* The first key that a running coppiced cannot change; NULL if none. */
-static const char *
-fixed_key(const struct conf *a, const struct conf *b)
-{
-	if (strcmp(a->api_listen, b->api_listen) != 0)
-		return "api_listen";
-	if (strcmp(a->way_in_listen, b->way_in_listen) != 0)
-		return "way_in_listen";
-	if (strcmp(a->state_dir, b->state_dir) != 0)
-		return "state_dir";
-	if (!same_prefix(&a->net4, &b->net4))
-		return "net4";
-	if (!same_prefix(&a->net6, &b->net6))
-		return "net6";
-	if (a->ipv6 != b->ipv6)
-		return "ipv6";
-	if (a->resolver_port != b->resolver_port)
-		return "resolver_port";
-	if (a->id_base != b->id_base)
-		return "id_base";
-	return NULL;
+	if (!m->site_due || !m->core_ready || m->pid[RULES] <= 0)
+		return;
+	m->site_due = false;
+	(void)kill(m->pid[RULES], SIGHUP);
 }
 
 static void
 on_hup(struct loop_signal *w, int signo)
 {
 	struct monitor *m = container_of(w, struct monitor, hup);
-	static struct conf fresh;
-	const char *key;
 
 	(void)signo;
 	if (m->stopping)
 		return;
-	if (conf_read(&fresh, m->opt->conf_path, stderr) < 0) {
-		log_error("coppiced.reload nothing was changed");
+	switch (reload_read(&m->conf, m->opt, &m->keys_file)) {
+	case RELOAD_BAD:
+	case RELOAD_NOTHING:
 		return;
-	}
-	key = fixed_key(&m->conf, &fresh);
-	if (key != NULL) {
-		log_error("coppiced.reload key=%s needs a restart of coppiced; "
-			  "nothing was changed",
-		    key);
+	case RELOAD_SITE:
+		m->site_due = true;
+		site_step(m);
 		return;
+	case RELOAD_ANEW:
+		break;
 	}
-	log_info("coppiced.reload: the core and egressd start anew");
-	m->conf = fresh;
 	m->reloading = true;
 	/* It finishes what is under way; the privds end when it has gone. */
 	loop_timer_start(m->loop, &m->core.kill, STOP_AFTER_MS);

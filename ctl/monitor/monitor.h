@@ -8,10 +8,17 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 #include "io/conf.h"
+
+struct monitor_options {
+	const char *conf_path; /* NULL: defaults */
+	bool stop_sandboxes;   /* at SIGTERM */
+	const char *log_level; /* over the configuration's; or NULL */
+};
 
 /* --- os: linux/ or freebsd/ ----------------------------------------------*/
 
@@ -79,13 +86,41 @@ int prepare_state(const struct conf *c, struct err *e);
 /* Runs mktemplate, with its progress on our standard output. */
 int prepare_template(const struct conf *c, struct err *e);
 
-/* --- all of them -----------------------------------------------------------*/
+/*
+ * Holds state_dir for us, for as long as we live: `coppice reload` finds us by
+ * it, and a second coppiced does not start.  Waits as listeners_open() does.
+ */
+int prepare_lock(const struct conf *c, unsigned wait_ms, struct err *e);
 
-struct monitor_options {
-	const char *conf_path; /* NULL: defaults */
-	bool stop_sandboxes;   /* at SIGTERM */
-	const char *log_level; /* over the configuration's; or NULL */
+/* --- another configuration
+ * --------------------------------------------------*/
+
+/* As at start: the file, the environment, and what our options say. */
+int reload_conf(struct conf *c, const struct monitor_options *o);
+
+/* "key=value" of what the file has otherwise and cannot change. */
+enum { KEPT_MAX = 16 };
+struct kept {
+	char *text[KEPT_MAX];
+	size_t n;
 };
+void kept_find(
+    struct kept *k, const struct conf *have, const struct conf *fresh);
+void kept_fini(struct kept *k);
+
+enum reload {
+	RELOAD_BAD,	/* what is wrong has been said */
+	RELOAD_NOTHING, /* no value is another */
+	RELOAD_SITE,	/* privd takes it while it runs */
+	RELOAD_ANEW,	/* all but coppice-proxyd must start again */
+};
+/* On success, c is what holds from now on. */
+enum reload reload_read(
+    struct conf *c, const struct monitor_options *o, struct stat *keys_file);
+/* The contents of api_keys_file may be others than those of *was. */
+bool keys_file_changed(const struct conf *c, struct stat *was);
+
+/* --- all of them -----------------------------------------------------------*/
 
 /* Runs until SIGTERM or SIGINT.  0, or -1 when it could not start. */
 int monitor_run(

@@ -1,6 +1,7 @@
 #include "ctl/monitor/monitor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,8 @@
 
 #include "base/own.h"
 #include "io/log.h"
+
+enum { LOCK_MS = 20 };
 
 /* A directory of that owner and mode; one that is there is put right. */
 static int
@@ -59,6 +62,29 @@ prepare_state(const struct conf *c, struct err *e)
 	if (make_dir(path, 0700, pw->pw_uid, pw->pw_gid, e) < 0)
 		return err_wrap(e, "state_dir");
 	return 0;
+}
+
+int
+prepare_lock(const struct conf *c, unsigned wait_ms, struct err *e)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[CONF_TEXT_MAX + 16];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/lock", c->state_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(e, "%s", path);
+	for (unsigned ms = 0; fcntl(fd, F_SETLK, &l) < 0; ms += LOCK_MS) {
+		if ((errno == EAGAIN || errno == EACCES) && ms < wait_ms) {
+			(void)usleep(LOCK_MS * 1000);
+			continue;
+		}
+		err_sys(e, "%s", path);
+		(void)close(fd);
+		return err_wrap(e, "another coppiced has this state_dir");
+	}
+	return 0; /* the lock goes when we do, and so fd stays open */
 }
 
 /* Beside us, where `make install` puts it, or in the source tree. */

@@ -25,7 +25,9 @@ struct server {
 	struct rules r;
 	struct loop *loop;
 	struct seqpkt chan;
-	struct loop_signal term;
+	struct loop_signal term, hup;
+	const char *path; /* of the configuration, or NULL */
+	struct conf cf;
 	struct err why;
 	bool misfit;
 	/* Slots are made a batch at a time, others get their turn between. */
@@ -58,14 +60,19 @@ answer(struct server *s, uint16_t type, struct rules_reply *reply)
 }
 
 static void
-on_lost(struct rules *r)
+tell(struct server *s, uint16_t type)
 {
-	struct server *s = container_of(r, struct server, r);
-	struct rules_hdr h = { .type = RULES_EV_LOST };
+	struct rules_hdr h = { .type = type };
 	struct err e;
 
 	if (seqpkt_post(&s->chan, &h, sizeof(h), NULL, 0, &e) < 0)
 		log_error("rules.event err=\"%s\"", e.msg);
+}
+
+static void
+on_lost(struct rules *r)
+{
+	tell(container_of(r, struct server, r), RULES_EV_LOST);
 }
 
 /* --- one function for each kind of request -----------------------------------
@@ -420,9 +427,68 @@ on_term(struct loop_signal *w, int signo)
 }
 
 static void
+say_site(const char *what, const struct conf_prefix *v, size_t n)
+{
+	char text[NP_PREFIX_TEXT];
+
+	for (size_t i = 0; i < n; i++)
+		log_info("rules.site %s=%s at=coppiced.conf:%u", what,
+		    np_prefix_text(&v[i].prefix, text), v[i].line);
+}
+
+/* What holds, with the ranges that the file has now. */
+static int
+read_site(const struct server *s, struct conf *next)
+{
+	static struct conf file;
+
+	if (conf_read(&file, s->path, stderr) < 0)
+		return -1;
+	*next = s->cf;
+	conf_take_site(next, &file);
+	return 0;
+}
+
+/*
+ * The operator's ranges, from the file and from nobody else.  What is in force
+ * stays until apid has sent each slot's policy again; what it sends from now
+ * on meets the new ranges.
+ */
+static void
+on_hup(struct loop_signal *w, int signo)
+{
+	struct server *s = container_of(w, struct server, hup);
+	static struct conf next;
+	struct np_site site;
+	size_t at = 0;
+	struct err e;
+
+	(void)signo;
+	if (read_site(s, &next) < 0) {
+		log_error("rules.site nothing was changed");
+		return;
+	}
+	if (conf_change(&s->cf, &next, CONF_AT_ONCE, &at) == NULL) {
+		log_info("rules.site: nothing is different");
+		return;
+	}
+	if (rules_site(&next, &site, &e) < 0) {
+		log_error("rules.site err=\"%s\"", e.msg);
+		return;
+	}
+	s->cf = next;
+	np_site_fini(&s->r.site);
+	s->r.site = site;
+	say_site("deny", s->cf.site_deny, s->cf.nsite_deny);
+	say_site("allow", s->cf.site_allow, s->cf.nsite_allow);
+	tell(s, RULES_EV_SITE);
+}
+
+static void
 server_fini(struct server *s)
 {
 	loop_signal_stop(&s->term);
+	loop_signal_stop(&s->hup);
 	if (s->chan.io.fd >= 0)
 		seqpkt_close(&s->chan);
 	rules_kernel_close(&s->r);
@@ -435,8 +501,9 @@ server_fini(struct server *s)
 }
 
 static int
-start(struct server *s, const struct conf *cf, struct err *e)
+start(struct server *s, struct err *e)
 {
+	const struct conf *cf = &s->cf;
 	uint32_t fit = link_slots_max(&cf->net4);
 	int fd = child_fd("rules");
 
@@ -459,20 +526,24 @@ start(struct server *s, const struct conf *cf, struct err *e)
 	seqpkt_open(s->loop, &s->chan, fd);
 	s->term.on_signal = on_term;
 	loop_signal_start(s->loop, &s->term, SIGTERM);
+	s->hup.on_signal = on_hup;
+	loop_signal_start(s->loop, &s->hup, SIGHUP);
 	if (rules_kernel_open(&s->r, e) < 0)
 		return -1;
 	return rules_kernel_watch(&s->r, s->loop, e);
 }
 
 int
-rules_main(const struct conf *cf, struct err *e)
+rules_main(const struct conf *cf, const char *path, struct err *e)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	int rc;
 
 	if (s == NULL)
 		return err_sys(e, "rules");
-	rc = start(s, cf, e);
+	s->cf = *cf;
+	s->path = path;
+	rc = start(s, e);
 	if (rc == 0) {
 		log_info("rules.ready slots=%u rebuilt=%d max_gen=%u",
 		    s->r.nslots, s->r.rebuilt, s->r.max_gen);

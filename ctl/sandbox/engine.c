@@ -14,22 +14,58 @@ engine_db_path(const struct engine_conf *cf, char *to, size_t cap)
 	(void)snprintf(to, cap, "%s/db/coppice.db", cf->state_dir);
 }
 
+/*
+ * Whoever has a slot has been sent rules, or is being sent some: what is sent
+ * again comes after them, as a policy of the same tenant.
+ */
+void
+engine_apply_again(struct engine *en)
+{
+	en->again_due = !en->ready;
+	if (!en->ready)
+		return; /* recovery sends them all, and some it has sent */
+	en->again_since = mono_now();
+	for (uint32_t i = 1; i <= en->n; i++)
+		if (en->v[i] != NULL && en->v[i]->r.slot.slot != 0 &&
+		    (sandbox_visible(en->v[i]) ||
+			en->v[i]->r.state == SB_CREATING))
+			network_again(en->v[i], false, AGAIN_ALL);
+}
+
+/* If it cannot be read, what we judge by is old, what privd does is not. */
+static void
+take_site(struct engine *en)
+{
+	struct np_site fresh;
+	struct err e;
+
+	if (en->calls.site(en->calls.ctx, &fresh, &e) < 0) {
+		log_error("rules.site err=\"%s\"", e.msg);
+		return;
+	}
+	np_site_fini(&en->site);
+	en->site = fresh;
+}
+
 static void
 on_rules_event(struct chan *c, uint16_t type, const void *body, size_t len)
 {
-	struct engine *en = c->ctx;
-
 	(void)body;
 	(void)len;
-	if (type != RULES_EV_LOST) {
+	switch (type) {
+	case RULES_EV_LOST:
+		log_warn("rules.lost: the table was rebuilt, applying all "
+			 "policies");
+		break;
+	case RULES_EV_SITE:
+		log_info("rules.site: other ranges, applying all policies");
+		take_site(c->ctx);
+		break;
+	default:
 		log_warn("rules.event type=%u", type);
 		return;
 	}
-	log_warn("rules.lost: the table was rebuilt, applying all policies");
-	for (uint32_t i = 1; i <= en->n; i++)
-		if (en->v[i] != NULL && en->v[i]->r.slot.slot != 0 &&
-		    sandbox_visible(en->v[i]))
-			network_again(en->v[i], true, false);
+	engine_apply_again(c->ctx);
 }
 
 static void

@@ -21,6 +21,24 @@ op_free(struct net_op *op)
 }
 
 static void
+waited_for(const struct net_op *op, bool failed)
+{
+	struct engine *en = op->en;
+
+	if (op->after == AGAIN_RECOVERY)
+		reclaim_one_less(en);
+	if (op->after != AGAIN_ALL)
+		return;
+	en->again_failed += failed;
+	if (--en->again_left > 0)
+		return;
+	log_info("rules.again sandboxes=%u failed=%u ms=%llu", en->again_all,
+	    en->again_failed,
+	    (unsigned long long)mono_ms(en->again_since, mono_now()));
+	en->again_all = en->again_failed = 0;
+}
+
+static void
 answer(struct net_op *op, struct sandbox *sb, const struct err *e)
 {
 	struct sb_answer a = { .sb = sb, .gen = op->gen };
@@ -29,8 +47,7 @@ answer(struct net_op *op, struct sandbox *sb, const struct err *e)
 		a.err = *e;
 	if (op->done != NULL)
 		op->done(op->ctx, &a);
-	if (op->after)
-		reclaim_one_less(op->en);
+	waited_for(op, e != NULL && e->kind != ERR_NOTFOUND);
 	op_free(op);
 }
 
@@ -96,7 +113,7 @@ applied(struct sandbox *sb, struct net_op *op, struct chan_reply *r)
 		    op->gen, e.msg);
 		err_set(
 		    &e, ERR_SYS, "Error applying network config to sandbox");
-		network_again(sb, false, false);
+		network_again(sb, false, AGAIN_NOBODY);
 	}
 	look_at_sockets(sb, op, &r->u.rules, e.kind == ERR_NONE);
 	answer(op, sb, e.kind != ERR_NONE ? &e : NULL);
@@ -182,6 +199,15 @@ pop(struct sandbox *sb)
 	return op;
 }
 
+/* Rules that are closed already must not be opened for whoever comes next. */
+static bool
+has_rules(const struct sandbox *sb)
+{
+	uint32_t slot = sb->r.slot.slot;
+
+	return slot != 0 && sb->en->slots.v[slot].state == SLOT_TAKEN;
+}
+
 static void
 run(struct sandbox *sb, struct net_op *op)
 {
@@ -191,7 +217,7 @@ run(struct sandbox *sb, struct net_op *op)
 		answer(op, sb, &e);
 		return;
 	}
-	if (sb->r.slot.slot == 0) {
+	if (!has_rules(sb)) {
 		/* No processes, no rules: they get it when it is resumed. */
 		bool ok = op->again || commit(sb, op, &e) == 0;
 
@@ -257,14 +283,19 @@ engine_network(struct engine *en, const char *id, struct sb_net_call *c)
 }
 
 void
-network_again(struct sandbox *sb, bool birth, bool after)
+network_again(struct sandbox *sb, bool birth, enum again after)
 {
 	struct net_op *op = calloc(1, sizeof(*op));
+	struct net_op none = { .en = sb->en, .after = after };
 
+	if (after == AGAIN_ALL) {
+		sb->en->again_all++;
+		sb->en->again_left++;
+	}
 	if (op == NULL) {
 		log_error("rules.again sbx=%s err=\"no memory\"", sb->r.id);
-		if (after)
-			reclaim_one_less(sb->en);
+		sb->net_failed = true;
+		waited_for(&none, true);
 		return;
 	}
 	op->again = true;

@@ -22,6 +22,8 @@ finish(struct engine *en)
 	log_info(
 	    "reclaim.done running=%u paused=%u", en->nrunning, en->npaused);
 	slots_want(&en->slots, en->nqueue);
+	if (en->again_due)
+		engine_apply_again(en);
 	en->calls.on_ready(en->calls.ctx);
 }
 
@@ -98,7 +100,7 @@ adopt(struct sandbox *sb, const struct spawn_found *f)
 	 * are forgotten: drop what flows, rather than let in a stranger's.
 	 */
 	en->outstanding++;
-	network_again(sb, en->rebuilt, true);
+	network_again(sb, en->rebuilt, AGAIN_RECOVERY);
 	if (sb->r.state == SB_RUNNING)
 		deadline_from_end(sb);
 }

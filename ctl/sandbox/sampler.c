@@ -78,7 +78,7 @@ on_tick(struct loop_timer *w)
 		ask(sb);
 		/* A policy that did not reach the kernel is tried again. */
 		if (sb->net_failed)
-			network_again(sb, false, false);
+			network_again(sb, false, AGAIN_NOBODY);
 	}
 	loop_timer_start(en->loop, &en->sampler, TICK_MS);
 }

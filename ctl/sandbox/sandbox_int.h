@@ -18,6 +18,9 @@ struct sb_wait {
 	bool joined;	 /* ... or does what it wants anyway */
 };
 
+/* Who waits for a policy that is sent again. */
+enum again { AGAIN_NOBODY, AGAIN_RECOVERY, AGAIN_ALL };
+
 struct net_op {
 	struct net_op *next;
 	struct engine *en;
@@ -28,7 +31,7 @@ struct net_op {
 	uint32_t gen;
 	bool again; /* the policy that holds, once more: nobody asked */
 	bool birth;
-	bool after; /* ... and recovery waits for it */
+	enum again after; /* ... and who waits for it */
 	sb_done done;
 	void *ctx;
 };
@@ -120,6 +123,11 @@ struct engine {
 	struct spawn_found *found;
 	size_t nfound, capfound;
 	uint32_t outstanding;
+
+	/* All policies once more: how many are left, how many failed. */
+	bool again_due; /* as soon as recovery is over */
+	uint32_t again_left, again_failed, again_all;
+	struct mono again_since;
 };
 
 /* registry.c */
@@ -193,8 +201,8 @@ int time_set(struct sandbox *sb, uint64_t s, struct err *e);
 int time_extend(struct sandbox *sb, uint64_t s, struct err *e);
 
 /* network.c */
-/* The policy that holds, once more; `after`: recovery waits for it. */
-void network_again(struct sandbox *sb, bool birth, bool after);
+/* The policy that holds, once more. */
+void network_again(struct sandbox *sb, bool birth, enum again after);
 void network_end(struct sandbox *sb);
 void network_drop(struct sandbox *sb);
 
@@ -225,6 +233,8 @@ int counter_init(
     struct engine *en, enum store_counter c, uint32_t first, struct err *e);
 
 /* engine.c */
+/* Every policy once more: the table or the operator's ranges are others. */
+void engine_apply_again(struct engine *en);
 bool sandbox_visible(const struct sandbox *sb);
 void engine_db_path(const struct engine_conf *cf, char *to, size_t cap);
 

@@ -77,6 +77,8 @@ enum conf_when {
  */
 const char *conf_change(
     const struct conf *a, const struct conf *b, enum conf_when w, size_t *at);
+/* The lists of prefixes of `from`: all that is CONF_AT_ONCE. */
+void conf_take_site(struct conf *c, const struct conf *from);
 /* "key=value", the caller's; NULL without memory. */
 char *conf_key_text(const struct conf *c, const char *key);
 /* Puts back such a text, of a CONF_NEVER key alone. */

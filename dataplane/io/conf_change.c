@@ -66,6 +66,15 @@ conf_change(
 	return NULL;
 }
 
+void
+conf_take_site(struct conf *c, const struct conf *from)
+{
+	memcpy(c->site_deny, from->site_deny, sizeof(c->site_deny));
+	memcpy(c->site_allow, from->site_allow, sizeof(c->site_allow));
+	c->nsite_deny = from->nsite_deny;
+	c->nsite_allow = from->nsite_allow;
+}
+
 char *
 conf_key_text(const struct conf *c, const char *key)
 {

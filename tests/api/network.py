@@ -605,4 +605,5 @@ def _():
     assert until(lambda: elements(host("nft", "-j", "list", "table", "inet", "coppice")) <= elements(before), 5)
 
 
-coppice.main()
+if __name__ == "__main__":
+    coppice.main()

@@ -565,6 +565,12 @@ fake_lose_rules(struct fake_world *w)
 	post(&w->rules, RULES_EV_LOST, 0, NULL, 0, -1);
 }
 
+void
+fake_new_site(struct fake_world *w)
+{
+	post(&w->rules, RULES_EV_SITE, 0, NULL, 0, -1);
+}
+
 struct fake_slot *
 fake_find(struct fake_world *w, const char *id)
 {

@@ -77,6 +77,8 @@ void fake_die(struct fake_world *w, const char *id);
 /* The host reboots: no processes; files of frozen ones are kept. */
 void fake_reboot(struct fake_world *w);
 void fake_lose_rules(struct fake_world *w);
+/* The operator's ranges are others: privd says so. */
+void fake_new_site(struct fake_world *w);
 
 struct fake_slot *fake_find(struct fake_world *w, const char *id);
 unsigned fake_tenants(const struct fake_world *w);

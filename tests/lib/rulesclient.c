@@ -94,6 +94,10 @@ take(struct rc *c, int ms, struct rules_hdr *h, struct rules_reply *r)
 		c->nlost++;
 		return 1;
 	}
+	if (h->type == RULES_EV_SITE && h->seq == 0) {
+		c->nsite++;
+		return 1;
+	}
 	if ((size_t)n != sizeof(m) || m.h.len != sizeof(m.r) ||
 	    m.r.seq != m.h.seq)
 		die("a reply that is none");

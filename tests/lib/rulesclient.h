@@ -17,6 +17,7 @@ struct rc {
 	pid_t pid;
 	uint32_t seq;
 	unsigned nlost; /* RULES_EV_LOST seen */
+	unsigned nsite; /* RULES_EV_SITE */
 };
 
 struct rc_policy {

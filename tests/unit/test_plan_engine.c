@@ -253,6 +253,7 @@ policies(void)
 	struct world_answer a, b, c, d;
 	const struct fake_slot *s;
 	unsigned applied;
+	uint32_t gen;
 
 	CHECK(made(&a, 300, false));
 	world_network(&w, a.id, "[\"8.8.8.8\",\"9.9.9.9\"]", &b);
@@ -284,10 +285,30 @@ policies(void)
 	CHECK(strstr(sandbox_record(engine_find(w.en, a.id))->net.json,
 		  "3.3.3.3") != NULL);
 
-	/* The table is lost: what holds is applied again, as of birth. */
+	/* The table is lost: what holds is applied again, to the same tenant.
+	 */
 	fake_lose_rules(&w.fake);
 	world_run(&w, 20);
-	CHECK(s->ndeny == 3 && s->gen > c.gen && s->birth);
+	CHECK(s->ndeny == 3 && s->gen > c.gen && !s->birth);
+
+	/* So it is when the operator's ranges change, after what is under
+	 * way. */
+	gen = s->gen;
+	fake_new_site(&w.fake);
+	world_run(&w, 20);
+	CHECK(s->ndeny == 3 && s->gen > gen && !s->birth);
+	gen = s->gen;
+	applied = w.fake.applied;
+	w.fake.hold_apply = true;
+	world_network(&w, a.id, "[\"1.1.1.1\"]", &b);
+	fake_new_site(&w.fake);
+	world_run(&w, 10);
+	CHECK(w.fake.applied == applied + 1 && !b.done);
+	w.fake.hold_apply = false;
+	fake_let_go(&w.fake);
+	CHECK(world_until(&w, &b.done, 1000));
+	world_run(&w, 20);
+	CHECK(w.fake.applied == applied + 2 && s->ndeny == 1 && s->gen > b.gen);
 
 	/* Killed while one is under way: answered, and nothing stays. */
 	w.fake.hold_apply = true;

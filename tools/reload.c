@@ -1,0 +1,64 @@
+/* reload.c - `coppice reload`: has coppiced read its configuration again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "io/conf.h"
+#include "tools/coppice_int.h"
+
+#define DEFAULT_CONF "/etc/coppice/coppiced.conf"
+
+/* coppiced holds a lock below state_dir for as long as it lives; 0: nobody. */
+static pid_t
+holder(const struct conf *c)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[CONF_TEXT_MAX + 16];
+	autoclose int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/lock", c->state_dir);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fcntl(fd, F_GETLK, &l) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		fprintf(stderr, "coppice: %s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	return l.l_type == F_UNLCK ? 0 : l.l_pid;
+}
+
+int
+reload(const char *path)
+{
+	static struct conf c;
+	pid_t pid;
+
+	if (path == NULL && access(DEFAULT_CONF, R_OK) == 0)
+		path = DEFAULT_CONF;
+	/* coppiced would refuse it as well, but into its log. */
+	if (conf_read(&c, path, stderr) < 0) {
+		fputs("coppice: nothing was changed\n", stderr);
+		return 1;
+	}
+	pid = holder(&c);
+	if (pid < 0)
+		return 1;
+	if (pid == 0) {
+		fprintf(stderr, "coppice: no coppiced runs with state_dir %s\n",
+		    c.state_dir);
+		return 1;
+	}
+	if (kill(pid, SIGHUP) < 0) {
+		fprintf(stderr, "coppice: coppiced, process %ld: %s\n",
+		    (long)pid, strerror(errno));
+		return 1;
+	}
+	printf("coppiced, process %ld, reads %s again: its log says what "
+	       "changes\n",
+	    (long)pid, path != NULL ? path : "its configuration");
+	return 0;
+}
