@@ -125,6 +125,8 @@ void post_connect_v2(struct call *c);
 void post_timeout(struct call *c);
 void post_refreshes(struct call *c);
 void put_network(struct call *c);
+void get_network(struct call *c);
+void post_explain(struct call *c);
 void get_metrics(struct call *c);
 void get_metrics_batch(struct call *c);
 void get_logs(struct call *c);

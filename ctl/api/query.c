@@ -110,12 +110,13 @@ query_bool(const struct query *q, const char *name, bool otherwise, bool *out,
 	*out = otherwise;
 	if (s == NULL)
 		return 0;
-	if (strcmp(s, "true") != 0 && strcmp(s, "false") != 0)
+	if (strcmp(s, "true") != 0 && strcmp(s, "false") != 0 &&
+	    strcmp(s, "1") != 0 && strcmp(s, "0") != 0)
 		return err_set(e, ERR_INVALID,
 		    "Invalid format for parameter %s: \"%.40s\" is neither "
 		    "true nor false",
 		    name, s);
-	*out = strcmp(s, "true") == 0;
+	*out = strcmp(s, "true") == 0 || strcmp(s, "1") == 0;
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* sandbox_network.c - PUT /sandboxes/{sandboxID}/network */
 #include "ctl/api/api_int.h"
 #include "ctl/api/network_body.h"
+#include "ctl/api/network_show.h"
 
 #include "json/policy_json.h"
 
@@ -35,9 +36,14 @@ put_network(struct call *c)
 	struct network_body b;
 	struct sb_net_call call = { .done = on_applied, .ctx = c };
 	struct err e;
+	bool dry;
 
 	if (id == NULL)
 		return;
+	if (query_bool(&c->query, "dryRun", false, &dry, &e) < 0) {
+		call_error(c, &e, NULL);
+		return;
+	}
 	if (network_body_take(c->body, false, &b, &e) < 0) {
 		call_error(c, &e, NULL);
 		return;
@@ -49,6 +55,10 @@ put_network(struct call *c)
 	}
 	if (b.warning[0] != '\0')
 		call_header(c, "Coppice-Warning", "%s", b.warning);
+	if (dry) {
+		dry_run(c, id, &b);
+		return;
+	}
 	call.net = b.net;
 	call.policy = b.policy;
 	engine_network(c->api->en, id, &call);
