@@ -23,13 +23,18 @@
  *	link END			ARP frames and neighbour messages, both
  *					ways, but for our own, since the last
  *					time: "arp=N nd=N"
+ *	settle				returns when nothing comes in any more
  *
  * To shoot and flood the answer is a verdict and the counts:
  *
  *	END[+END]	came out there
  *	refused		nowhere, and the sender was told: RST or ICMP
+ *	answered	nowhere, but the token came back
  *	silent		nowhere, and not a word
  *	...+stray	and packets without the token came out somewhere
+ *
+ * The counts are of packets with the token and of fragments; the sender's own
+ * are answers, its errors and resets apart.
  */
 #include "lib/frame.h"
 
@@ -52,7 +57,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ENDS_MAX = 8, GROUP = 78, BATCH = 64, PATIENCE_MS = 5000 };
+enum {
+	ENDS_MAX = 8,
+	GROUP = 78,
+	BATCH = 64,
+	PATIENCE_MS = 5000,
+	QUIET_MS = 100
+};
 
 struct counts {
 	unsigned token;	  /* packets that hold it, errors apart */
@@ -119,6 +130,14 @@ is_reset(const uint8_t *ip)
 	return proto_of(ip) == IPPROTO_TCP && (inside_ip(ip)[13] & 4) != 0;
 }
 
+/* Its place in a packet may hold no token; it has no business there either. */
+static bool
+is_fragment(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 4 ? (ip[6] & 0x3f) != 0 || ip[7] != 0
+			       : ip[6] == IPPROTO_FRAGMENT;
+}
+
 /* Of routers and neighbours. */
 static bool
 is_discovery(const uint8_t *ip, size_t n)
@@ -148,7 +167,7 @@ packet_in(struct end *e, const uint8_t *ip, size_t n)
 		memcpy(e->last, ip, sizeof(e->last));
 	if (n >= 40 && is_reset(ip))
 		e->seen.reset++;
-	if (holds(ip, n, token)) {
+	if (holds(ip, n, token) || is_fragment(ip)) {
 		if (n >= 28 && is_error(ip))
 			e->seen.error++;
 		else
@@ -407,12 +426,19 @@ answer(const struct end *from)
 		return;
 	}
 	for (size_t i = 0; i < nends; i++) {
-		if (ends[i].seen.token > 0)
+		struct counts *at = &ends[i].seen;
+
+		if (&ends[i] != from) {
+			/* An error is an arrival like any other there. */
+			at->token += at->error;
+			stray += at->stray;
+		}
+		if (&ends[i] != from && at->token > 0)
 			printf("%s%s", n++ > 0 ? "+" : "", ends[i].name);
-		if (&ends[i] != from)
-			stray += ends[i].seen.stray;
 	}
-	if (n == 0)
+	if (n == 0 && c->token > 0)
+		printf("answered");
+	else if (n == 0)
 		printf("%s", c->error + c->reset > 0 ? "refused" : "silent");
 	printf("%s", stray > 0 ? "+stray" : "");
 	for (size_t i = 0; i < nends; i++)
@@ -500,6 +526,19 @@ say_link(struct end *e)
 	e->seen.arp = e->seen.nd = 0;
 }
 
+/* What others have begun is over: nothing comes in any more. */
+static void
+settle(void)
+{
+	struct pollfd p[ENDS_MAX];
+
+	for (size_t i = 0; i < nends; i++)
+		p[i] = (struct pollfd){ ends[i].fd, POLLIN, 0 };
+	while (poll(p, nends, QUIET_MS) > 0)
+		take_all();
+	printf("settled\n");
+}
+
 static void
 command(char *line)
 {
@@ -515,6 +554,8 @@ command(char *line)
 	} else if (strcmp(what, "link") == 0) {
 		take_all();
 		say_link(end_named(line));
+	} else if (strcmp(what, "settle") == 0) {
+		settle();
 	} else {
 		printf("no such command: %s\n", what);
 	}

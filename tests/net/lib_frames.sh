@@ -61,6 +61,7 @@ stand() {
 			}
 		}
 	EON
+	ask settle
 }
 
 # One command of frames.c; its answer is in $said.
@@ -78,6 +79,32 @@ gets() { # VERDICT END FRAME [-- FRAME]...
 	else
 		fail "$*: want $want, got $said"
 	fi
+}
+
+# came END N: of the last shot, so many packets.
+came() {
+	case $said in
+	*" $1=$2 "*) pass ;;
+	*) fail "want $1=$2, got $said" ;;
+	esac
+}
+
+# nowhere END FRAME...: whether the sender is told or not.
+nowhere() {
+	ask shoot "$*"
+	case $said in
+	"refused "* | "silent "*) pass ;;
+	*) fail "$*: want it nowhere, got $said" ;;
+	esac
+}
+
+# The frames that make up a packet, SIZE bytes of its payload in each.
+pieces() { # SIZE LENGTH "HEAD" "REST": HEAD is ip or ip6 with its fields
+	local at
+	for ((at = 0; at + $1 < $2; at += $1)); do
+		echo -n "$3 slice=$at:$1+ $4 -- "
+	done
+	echo "$3 slice=$at:$1 $4"
 }
 
 # How many packets a rule has counted, by its comment.

@@ -3,7 +3,7 @@
 # link needs no neighbour discovery at all.
 # shellcheck source-path=SCRIPTDIR source=lib_frames.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib_frames.sh"
-stand ""
+stand
 
 row link "no ARP and no neighbour discovery on a sandbox's link"
 ask link sb1
@@ -31,11 +31,13 @@ known=$(neighbours_of_host)
 # Such a frame is learned from and answered where ARP is spoken.
 learned() { ip neigh show "$1" dev "$2" | sed 's/.*lladdr \([^ ]*\).*/\1/'; }
 echo 0 >/proc/sys/net/ipv4/neigh/up0/locktime
+ask settle
 gets silent inet eth dst=ff:ff:ff:ff:ff:ff arp op=2 sha=02:00:00:00:00:99 \
     spa=192.0.2.1 tpa=192.0.2.1 data
 is 02:00:00:00:00:99 learned 192.0.2.1 up0
 ip neigh flush dev up0
 is open "$peer" tcp 1.1.1.1 80
+ask settle
 ask link sb1
 ask link sb2
 for to in ff:ff:ff:ff:ff:ff "$(mac 71 1)" "$(mac 70 2)"; do
