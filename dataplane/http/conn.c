@@ -139,7 +139,10 @@ saw_eof(struct http_conn *c)
 		c->closing = true;
 		return;
 	}
-	if (!r->body_done || (r->reply == REPLY_BEGUN && r->reply_left < 0))
+	if (r->body_done && r->reply == REPLY_BEGUN && r->on_eof != NULL)
+		r->on_eof(r);
+	else if (!r->body_done ||
+		 (r->reply == REPLY_BEGUN && r->reply_left < 0))
 		conn_close(c);
 }
 

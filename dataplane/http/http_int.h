@@ -41,6 +41,7 @@ struct http_req {
 	struct http_conn *conn;
 	void *data;
 	void (*on_gone)(struct http_req *r);
+	void (*on_eof)(struct http_req *r);
 	void (*on_body)(struct http_req *r, const char *body, size_t n);
 	void (*on_data)(struct http_req *r, const char *p, size_t n);
 	void (*on_drain)(struct http_req *r);

@@ -192,6 +192,12 @@ http_req_data(const struct http_req *r)
 }
 
 void
+http_req_on_eof(struct http_req *r, void (*on_eof)(struct http_req *r))
+{
+	r->on_eof = on_eof;
+}
+
+void
 http_req_on_gone(struct http_req *r, void (*on_gone)(struct http_req *r))
 {
 	r->on_gone = on_gone;

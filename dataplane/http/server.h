@@ -81,6 +81,12 @@ void http_req_set_data(struct http_req *r, void *data);
 void *http_req_data(const struct http_req *r);
 /* Called once, last, whether the reply ended or the client went away. */
 void http_req_on_gone(struct http_req *r, void (*on_gone)(struct http_req *r));
+/*
+ * The client has said that it sends no more, while a reply without a length
+ * is under way.  Without this the connection ends then; with it the reply
+ * may be brought to its own end, if there is still somebody to read it.
+ */
+void http_req_on_eof(struct http_req *r, void (*on_eof)(struct http_req *r));
 
 /* --- body: one of these, in on_request -----------------------------------*/
 
