@@ -49,6 +49,7 @@ dirs.link      := dataplane/link
 dirs.proxy     := dataplane/proxy
 dirs.egress    := dataplane/egress
 dirs.envd      := dataplane/envd
+dirs.capture   := dataplane/capture
 dirs.monitor   := ctl/monitor
 dirs.priv      := ctl/priv
 dirs.substrate := ctl/substrate
@@ -57,7 +58,7 @@ dirs.site      := ctl/site
 dirs.api       := ctl/api
 dirs.testlib   := tests/lib
 dirs.tools     := tools
-modules := testlib tools api sandbox monitor priv substrate site link proxy egress envd http npcmd \
+modules := testlib tools api sandbox monitor priv substrate site link proxy egress envd capture http npcmd \
            npjson netpolicy io base
 
 srcs = $(filter-out %_main.c, \
@@ -151,10 +152,29 @@ $O/bin/envd: $(envd.objs)
 	$(Q)strip -o $@ $@.full
 programs += $O/bin/envd
 
+# coppice-capture starts in privd's private root, where no library is: static.
+capture.cflags := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
+                  -Inetpolicy -Idataplane -O2 -g -D_FORTIFY_SOURCE=2 -fPIE \
+                  -fstack-protector-strong $(warnings)
+capture.srcs   := $(call srcs,capture) dataplane/capture/capture_main.c \
+                  $(wildcard dataplane/capture/$(OS)/static/*.c) \
+                  $(call srcs,base) dataplane/io/log.c dataplane/io/child.c
+capture.objs   := $(patsubst %.c,$O/capture/%.o,$(capture.srcs))
+$O/capture/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    capture: $<")
+	$(Q)$(CC) $(capture.cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
+$O/bin/coppice-capture: $(capture.objs)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    coppice-capture (static)")
+	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections -o $@ $^ \
+	    -lpcap -lseccomp
+programs += $O/bin/coppice-capture
+
 # --- tests --------------------------------------------------------------------
 
 test.libs = $(shell pkg-config --libs jansson sqlite3 libmd libmnl libnftnl \
-              libcap-ng libseccomp libcurl libssl libcrypto 2>/dev/null) -lev -lpthread -lz -lutil
+              libcap-ng libseccomp libpcap libcurl libssl libcrypto 2>/dev/null) -lev -lpthread -lz -lutil
 define testprog
 testprogs += $O/bin/tests/$1
 $O/bin/tests/$1: $O/$2.o $(archives)
