@@ -63,7 +63,8 @@ struct api {
 	struct http_server *http;
 	struct call *calls;
 	size_t ncalls;
-	struct init *inits; /* envd_init.c */
+	struct init *inits;	  /* envd_init.c */
+	struct capture *captures; /* sandbox_capture.c */
 };
 
 enum { API_BODY_MAX = 2 * 1024 * 1024, API_ANSWER_MAX = 64 * 1024 * 1024 };
@@ -74,6 +75,11 @@ void call_empty(struct call *c, int status);
 void call_error(struct call *c, const struct err *e, const char *code);
 void call_fail(
     struct call *c, int status, const char *code, const char *message);
+/*
+ * Ends the call with an answer in pieces, which has begun; NULL if the client
+ * is gone.  Who gets the request sets its data and on_gone.
+ */
+struct http_req *call_stream(struct call *c, int status, const char *ctype);
 /* Without a call: the head was bad, or no memory for one. */
 void reply_error(struct http_req *r, int status, const char *message);
 void error_body(struct buf *b, int status, const char *message,
@@ -106,6 +112,9 @@ void idempotency_end(struct call *c, int status, const char *body, size_t n);
 /* envd_init.c */
 void envd_init_drop(struct api *api);
 
+/* sandbox_capture.c */
+void captures_drop(struct api *api);
+
 /* cors.c */
 void cors_headers(const struct api *api, struct http_req *r);
 void cors_preflight(const struct api *api, struct http_req *r);
@@ -127,6 +136,7 @@ void post_refreshes(struct call *c);
 void put_network(struct call *c);
 void get_network(struct call *c);
 void post_explain(struct call *c);
+void get_capture(struct call *c);
 void get_metrics(struct call *c);
 void get_metrics_batch(struct call *c);
 void get_logs(struct call *c);

@@ -63,6 +63,20 @@ call_empty(struct call *c, int status)
 	send(c, status, NULL, 0);
 }
 
+struct http_req *
+call_stream(struct call *c, int status, const char *ctype)
+{
+	struct http_req *r = c->r;
+	const struct api *api = c->api;
+
+	call_end(c);
+	if (r == NULL)
+		return NULL;
+	cors_headers(api, r);
+	http_reply_begin(r, status, ctype, -1);
+	return r;
+}
+
 void
 error_body(struct buf *b, int status, const char *message, const char *where,
     const char *code)

@@ -60,6 +60,8 @@ const struct route routes[] = {
 	{ "GET", "/sandboxes/{}/network", get_network, BODY_NONE, NULL },
 	{ "POST", "/sandboxes/{}/network/explain", post_explain, BODY_REQUIRED,
 	    NULL },
+	{ "GET", "/sandboxes/{}/network/capture", get_capture, BODY_NONE,
+	    NULL },
 	{ "GET", "/sandboxes/{}/metrics", get_metrics, BODY_NONE, NULL },
 	{ "GET", "/sandboxes/{}/logs", get_logs, BODY_NONE, NULL },
 	{ "GET", "/v2/sandboxes/{}/logs", get_logs_v2, BODY_NONE, NULL },

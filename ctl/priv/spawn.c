@@ -31,6 +31,7 @@ static const struct {
 	[SPAWN_DISCARD] = { "discard", sizeof(struct spawn_disk), op_discard },
 	[SPAWN_SOCKETS] = { "sockets", sizeof(struct spawn_ref), op_sockets },
 	[SPAWN_CUT] = { "cut", sizeof(struct spawn_cut), op_cut },
+	[SPAWN_CAPTURE] = { "capture", sizeof(struct spawn_ref), op_capture },
 };
 
 /* --- answers -------------------------------------------------------------- */

@@ -71,6 +71,8 @@ helper_ended(struct spawn *sp, const struct helper *h, int status)
 		if (status == 0)
 			synced(sp, h->ref);
 		break;
+	case HELPER_CAPTURE:
+		break; /* its reader has seen the end */
 	}
 }
 

@@ -20,7 +20,9 @@
 
 enum {
 	SPAWN_MAKERS = 3,	 /* slots made at the same time */
-	SPAWN_HELPERS = 64,	 /* children that are waited for */
+	SPAWN_HELPERS = 96,	 /* children that are waited for */
+	SPAWN_CAPTURES = 32,	 /* of those, at most */
+	SPAWN_CAPTURES_EACH = 4, /* of one sandbox */
 	SPAWN_SCRAPS_MAX = 256,	 /* cleared by one helper */
 	SPAWN_FREEZE_MS = 10000, /* for every process to stand still */
 	SPAWN_TERM_MS = 5000,	 /* to clear away what nobody will use */
@@ -63,8 +65,8 @@ struct scrap {
 /* A child of ours, by what it was forked for. */
 struct helper {
 	pid_t pid; /* 0: free */
-	enum { HELPER_MAKE, HELPER_CLEAN, HELPER_SYNC } kind;
-	struct spawn_ref ref; /* SYNC */
+	enum { HELPER_MAKE, HELPER_CLEAN, HELPER_SYNC, HELPER_CAPTURE } kind;
+	struct spawn_ref ref; /* SYNC, CAPTURE */
 };
 
 /* Files without a sandbox that somebody may want. */
@@ -148,6 +150,12 @@ void op_discard(struct spawn *sp, uint32_t seq, const void *body, bool keep);
 
 void op_sockets(struct spawn *sp, uint32_t seq, const void *body, bool keep);
 void op_cut(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+
+/* --- spawn_capture.c ------------------------------------------------------ */
+
+void op_capture(struct spawn *sp, uint32_t seq, const void *body, bool keep);
+/* The tenant is gone: its captures are to end, with whole files. */
+void captures_end(struct spawn *sp, struct spawn_ref ref);
 
 /* --- spawn_helpers.c ------------------------------------------------------ */
 

@@ -74,6 +74,7 @@ gone(struct slot *sl)
 
 	err_set(&e, ERR_CONFLICT, "the sandbox ended");
 	refuse_waiting(sl, &e);
+	captures_end(sp, ref);
 	scrap_add(sp, ref, sl->keep ? "" : sl->id);
 	switch (sl->state) {
 	case SLOT_READY:

@@ -138,6 +138,14 @@ struct sb_net_call {
 };
 void engine_network(struct engine *en, const char *id, struct sb_net_call *c);
 
+/*
+ * Starts coppice-capture for a sandbox that runs: fd is a stream to it
+ * (capture/capture_msg.h), the callee's; or -1 and why.
+ */
+typedef void (*sb_captured)(void *ctx, int fd, const struct err *e);
+void engine_capture(
+    struct engine *en, const char *id, sb_captured done, void *ctx);
+
 /* `Sandbox "x" doesn't exist or you don't have access to it` */
 int sb_not_found(const char *id, struct err *e);
 

@@ -97,6 +97,12 @@ int sub_cut(struct substrate *s, const struct sub_unit *u,
     const struct spawn_socket *v, uint32_t n, uint32_t *ncut, struct err *e);
 int sub_stats(struct substrate *s, const struct sub_unit *u, const char *id,
     struct spawn_stats *out, struct err *e);
+/*
+ * Starts coppice-capture on the unit's link: a child, and the stream to it.
+ * It ends with its reader; SIGTERM tells it that the link is going away.
+ */
+int sub_capture(struct substrate *s, const struct sub_unit *u, const char *id,
+    int *stream, pid_t *helper, struct err *e);
 
 int sub_freeze(
     struct substrate *s, const struct sub_unit *u, bool freeze, struct err *e);

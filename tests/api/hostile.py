@@ -191,7 +191,7 @@ def _():
 # besides 0 to 2, the loop's and the store's.
 RIGHTS = {
     "coppice-privd rules": (1 << 12, 0, True, {"rules"}),
-    "coppice-privd spawn": (0x802010fb, 0, True, {"spawn", "sock"}),
+    "coppice-privd spawn": (0x802030fb, 0, True, {"spawn", "sock"}),
     "coppice-apid": (0, 1, False, {"api", "rules", "spawn", "route"}),
     "coppice-proxyd": (0, 1, False, {"way_in", "route", "sock", "ctl"}),
     "coppice-egressd": (0, 1, False, {"dns4u", "dns4t", "dns6u", "dns6t", "ctl"}),

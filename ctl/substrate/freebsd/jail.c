@@ -148,6 +148,19 @@ sub_stats(struct substrate *s, const struct sub_unit *u, const char *id,
 }
 
 int
+sub_capture(struct substrate *s, const struct sub_unit *u, const char *id,
+    int *stream, pid_t *helper, struct err *e)
+{
+	(void)s;
+	(void)u;
+	(void)id;
+	*stream = -1;
+	*helper = -1;
+	return err_set(
+	    e, ERR_UNSUPPORTED, "captures are not supported on FreeBSD yet");
+}
+
+int
 sub_freeze(
     struct substrate *s, const struct sub_unit *u, bool freeze, struct err *e)
 {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -67,32 +68,60 @@ nodes(int root, struct err *e)
 	return 0;
 }
 
+static int
+copy_bytes(int from, int to, const char *path, struct err *e)
+{
+	struct stat st;
+	ssize_t n = 1;
+
+	if (fstat(from, &st) < 0)
+		return err_sys(e, "%s", path);
+	for (off_t left = st.st_size; left > 0; left -= n) {
+		n = sendfile(to, from, NULL, (size_t)left);
+		if (n <= 0)
+			return err_sys(e, "copy of %s", path);
+	}
+	return 0;
+}
+
 /*
  * envd runs from a copy that host root owns and nobody may read: then the
  * kernel lets root of a sandbox neither read nor trace it.
  */
 static int
-copy_envd(int root, const char *path, struct err *e)
+copy_program(int root, const char *name, const char *path, struct err *e)
 {
 	autoclose int from = open(path, O_RDONLY | O_CLOEXEC);
 	autoclose int to = -1;
-	struct stat st;
-	ssize_t n = 1;
 
-	if (from < 0 || fstat(from, &st) < 0)
+	if (from < 0)
 		return err_sys(e, "%s", path);
-	to =
-	    openat(root, "envd", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0111);
+	to = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0111);
 	if (to < 0)
-		return err_sys(e, "copy of envd");
-	for (off_t left = st.st_size; left > 0 && n > 0; left -= n) {
-		n = sendfile(to, from, NULL, (size_t)left);
-		if (n <= 0)
-			return err_sys(e, "copy of envd");
-	}
+		return err_sys(e, "copy of %s", path);
+	if (copy_bytes(from, to, path, e) < 0)
+		return -1;
 	if (fchmod(to, 0111) < 0)
-		return err_sys(e, "copy of envd");
+		return err_sys(e, "copy of %s", path);
 	return 0;
+}
+
+/* The other program that is started from in here lies beside envd. */
+static int
+copy_programs(int root, const char *envd_path, struct err *e)
+{
+	const char *slash = strrchr(envd_path, '/');
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%.*s%s",
+	    slash != NULL ? (int)(slash - envd_path) : 1,
+	    slash != NULL ? envd_path : ".", ROOT_CAPTURE);
+	if (copy_program(root, "envd", envd_path, e) < 0)
+		return -1;
+	/* Nobody needs it to start: a capture says that it is missing. */
+	if (access(path, R_OK) < 0)
+		return 0;
+	return copy_program(root, ROOT_CAPTURE + 1, path, e);
 }
 
 static int
@@ -150,7 +179,7 @@ static int
 fill(int root, int state, const char *envd_path, struct err *e)
 {
 	if (dirs(root, e) < 0 || nodes(root, e) < 0 ||
-	    copy_envd(root, envd_path, e) < 0)
+	    copy_programs(root, envd_path, e) < 0)
 		return -1;
 	if (graft("/proc", 0, root, "proc", e) < 0 ||
 	    graft("/sys", MOUNT_ATTR_RDONLY, root, "sys", e) < 0)

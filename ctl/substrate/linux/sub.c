@@ -67,6 +67,7 @@ set_up(struct substrate *s, const char *envd_path, struct err *e)
 		return -1;
 	if (disk_open(&s->disk, &s->cf, e) < 0)
 		return err_wrap(e, "disk");
+	capture_prepare(s);
 	return root_enter(s, envd_path, e);
 }
 
@@ -121,6 +122,7 @@ sub_close(struct substrate *s)
  *		long as it lives: without one of these, chmod, setgid bits or
  *		file capabilities fail inside
  * KILL		helpers with another uid
+ * NET_RAW	the packet socket of a capture
  *
  * Never SYS_RESOURCE: an overlay mounted with it could use up the blocks that
  * a file system keeps for its owner.
@@ -135,6 +137,7 @@ static const unsigned keep[] = {
 	CAP_SETGID,
 	CAP_SETFCAP,
 	CAP_NET_ADMIN,
+	CAP_NET_RAW,
 	CAP_SYS_ADMIN,
 };
 

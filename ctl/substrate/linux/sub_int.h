@@ -25,15 +25,16 @@ enum {
  * Where things are in the private root, which is all that this process and
  * what it forks can see of the host's files.
  */
-#define ROOT_STATE "/state" /* the state directory */
-#define ROOT_DISK  "/disk"  /* the disk image, if there is one */
-#define ROOT_DEV   "/dev"   /* the device nodes of every sandbox */
-#define ROOT_EVE   "/eve"   /* a parked init hangs its mounts here */
-#define ROOT_IDS   "/ids"   /* boot ids, in files without a name */
-#define ROOT_NEW   "/new"   /* and then has its root here */
-#define ROOT_LOWER "/lower" /* layers, for as long as a mount takes */
-#define ROOT_UPPER "/upper"
-#define ROOT_ENVD  "/envd" /* a copy that nobody can read */
+#define ROOT_STATE   "/state" /* the state directory */
+#define ROOT_DISK    "/disk"  /* the disk image, if there is one */
+#define ROOT_DEV     "/dev"   /* the device nodes of every sandbox */
+#define ROOT_EVE     "/eve"   /* a parked init hangs its mounts here */
+#define ROOT_IDS     "/ids"   /* boot ids, in files without a name */
+#define ROOT_NEW     "/new"   /* and then has its root here */
+#define ROOT_LOWER   "/lower" /* layers, for as long as a mount takes */
+#define ROOT_UPPER   "/upper"
+#define ROOT_ENVD    "/envd"		/* a copy that nobody can read */
+#define ROOT_CAPTURE "/coppice-capture" /* the same */
 
 /* A parked init still has mounts to make: two filters, one after the other. */
 enum { FILTER_PARKED, FILTER_STARTED, FILTER_N };
@@ -54,6 +55,9 @@ struct substrate {
 	/* Closing takes a grace period: when nobody waits. */
 	int stale[SUB_STALE_MAX];
 	bool attach; /* layers must hang somewhere: an older kernel */
+	/* Of coppice-capture; 0: there is no such user. */
+	uid_t capture_uid;
+	gid_t capture_gid;
 };
 
 /* What a parked init is told; the root's mount rides on it. */
@@ -82,6 +86,9 @@ int root_enter(struct substrate *s, const char *envd_path, struct err *e);
  * for it), that ends when we do.
  */
 pid_t helper_fork(int *keep, size_t n, struct err *e);
+
+/* capture.c: what it needs of the host's files, before they are out of sight */
+void capture_prepare(struct substrate *s);
 
 /* filter.c: the system calls of a sandbox, as the kernel takes them. */
 int filter_build(struct sock_fprog out[FILTER_N], struct err *e);
