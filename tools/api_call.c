@@ -67,19 +67,25 @@ on_header(char *p, size_t size, size_t n, void *arg)
 	return len;
 }
 
+struct curl_slist *
+api_headers(void)
+{
+	char key[256], line[300];
+
+	api_key(key);
+	(void)snprintf(line, sizeof(line), "X-API-Key: %s", key);
+	return curl_slist_append(NULL, line);
+}
+
 static long
 perform(
     CURL *c, struct buf *answer, const char *url, const char *json, char *next)
 {
 	char why[CURL_ERROR_SIZE] = "";
-	struct curl_slist *headers = NULL;
-	char key[256], line[300];
+	struct curl_slist *headers = api_headers();
 	long status = 0;
 	CURLcode rc;
 
-	api_key(key);
-	(void)snprintf(line, sizeof(line), "X-API-Key: %s", key);
-	headers = curl_slist_append(headers, line);
 	if (json != NULL) {
 		headers = curl_slist_append(
 		    headers, "Content-Type: application/json");

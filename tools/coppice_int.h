@@ -2,6 +2,7 @@
 #ifndef COPPICE_INT_H
 #define COPPICE_INT_H
 
+#include <curl/curl.h>
 #include <jansson.h>
 #include <stdbool.h>
 
@@ -16,6 +17,8 @@ long api_call(
 long api_send(
     const char *method, const char *path, const char *json, json_t **body);
 const char *api_url(void);
+/* What every call says; the caller's, by curl_slist_free_all(). */
+struct curl_slist *api_headers(void);
 
 /* Says what the API said of `what`; 1, for main to return. */
 int coppice_complain(const char *what, long status, const json_t *body);

@@ -21,6 +21,10 @@ static const struct {
 	    net_denials },
 	{ "counters", "[--json] SANDBOX", "packets that were judged",
 	    net_counters },
+	{ "capture",
+	    "[-f] [-w FILE|-] [-c PACKETS] [-b BYTES] [-t SECONDS]\n"
+	    "\t[-s SNAPLEN] SANDBOX [FILTER ...]",
+	    "the packets of its link, as pcapng", net_capture },
 };
 
 int

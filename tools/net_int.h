@@ -8,6 +8,7 @@ int net_diff(int argc, char **argv);
 int net_flows(int argc, char **argv);
 int net_denials(int argc, char **argv);
 int net_counters(int argc, char **argv);
+int net_capture(int argc, char **argv);
 
 /* The verbs and their arguments; 2, for main to return. */
 int net_usage(void);
