@@ -3,7 +3,6 @@
 
 "The internet" is the world's other namespace; what arrives there is captured
 there, where nothing that a sandbox or the daemon says can be wrong."""
-import bisect
 import contextlib
 import json
 import os
@@ -18,7 +17,7 @@ import time
 os.environ.setdefault("COP_CONF", "max_sandboxes = 12\npool_slots = 4")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import coppice
-from coppice import Sandbox, api, case, enter, host, internet, note, same, until
+from coppice import Capture, Sandbox, api, case, host, note, same, until, within
 
 ONE, EIGHT, NINE = "1.1.1.1", "8.8.8.8", "9.9.9.9"
 ONE6, EIGHT6 = "2606:4700:4700::1111", "2001:4860:4860::8888"
@@ -117,28 +116,6 @@ def expect(sbx, wanted):
     got = verdicts(sbx, *rows)
     wrong = [(r, "open" if g else "closed") for r, g in zip(rows, got) if g != wanted[r[1]]]
     assert not wrong, wrong
-
-
-class Capture:
-    """Packets that reach the internet while the block runs, as .rows."""
-
-    def __enter__(self):
-        self.p = subprocess.Popen(enter("COP_INET") + [str(coppice.TOP / "tests/lib/capture.py"), "in0"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        same(self.p.stdout.readline(), "ready\n")
-        self.ahead = time.time_ns() - time.monotonic_ns()
-        return self
-
-    def __exit__(self, *_):
-        out, _ = self.p.communicate("")
-        self.rows = [json.loads(line) for line in out.splitlines()]
-
-    def stamped(self, address):
-        """(sent, arrived) of what carries its own send time; ns, monotonic."""
-        return [(r[7], int(r[0] * 1e9) - self.ahead) for r in self.rows if r[3] == address and r[7]]
-
-    def to(self, address, after=0.0, before=9e18):
-        return [r for r in self.rows if r[3] == address and after < r[0] < before]
 
 
 class Background:
@@ -496,12 +473,6 @@ def opened(p):
     """What the opener has said so far: send times, and handshakes."""
     rows = [json.loads(l[5:]) for l in p.lines if l.startswith("data ")]
     return [t for r in rows for t in r[0]], [tuple(d) for r in rows for d in r[1]]
-
-
-def within(t, spans):
-    """When the span that holds this moment ends; None without one."""
-    i = bisect.bisect(spans, (t,)) - 1
-    return spans[i][1] if i >= 0 and spans[i][0] < t < spans[i][1] else None
 
 
 @case("C17: a server of the slot's previous tenant pushes on")

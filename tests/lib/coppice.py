@@ -5,6 +5,7 @@ A test file ends with coppice.main().  Run by hand, it puts itself into a world
 of its own (world.sh).
 """
 import base64
+import bisect
 import contextlib
 import http.client
 import json
@@ -303,6 +304,34 @@ def host(*argv, check=True):
 def internet(*argv, check=True):
     return subprocess.run(enter("COP_INET") + list(argv), check=check,
                           capture_output=True, text=True).stdout
+
+
+class Capture:
+    """Packets that reach the internet while the block runs, as .rows."""
+
+    def __enter__(self):
+        self.p = subprocess.Popen(enter("COP_INET") + [str(TOP / "tests/lib/capture.py"), "in0"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        same(self.p.stdout.readline(), "ready\n")
+        self.ahead = time.time_ns() - time.monotonic_ns()
+        return self
+
+    def __exit__(self, *_):
+        out, _ = self.p.communicate("")
+        self.rows = [json.loads(line) for line in out.splitlines()]
+
+    def stamped(self, address):
+        """(sent, arrived) of what carries its own send time; ns, monotonic."""
+        return [(r[7], int(r[0] * 1e9) - self.ahead) for r in self.rows if r[3] == address and r[7]]
+
+    def to(self, address, after=0.0, before=9e18):
+        return [r for r in self.rows if r[3] == address and after < r[0] < before]
+
+
+def within(t, spans):
+    """When the span that holds this moment ends; None without one."""
+    i = bisect.bisect(spans, (t,)) - 1
+    return spans[i][1] if i >= 0 and spans[i][0] < t < spans[i][1] else None
 
 
 def daemon(what):
