@@ -16,6 +16,7 @@
 #include "io/child.h"
 #include "io/conf.h"
 #include "io/log.h"
+#include "io/seqpkt.h"
 #include "link/addr.h"
 
 enum {
@@ -29,6 +30,7 @@ struct apid {
 	struct engine *en;
 	const char *conf_path; /* NULL: defaults */
 	struct conf *conf;     /* what holds */
+	struct seqpkt ctl;
 	struct loop_signal term, intr, usr1;
 	struct loop_timer tick;
 	struct mono told;
@@ -280,6 +282,43 @@ start_engine(struct apid *d, const struct conf *c, struct err *e)
 	return 0;
 }
 
+/* coppiced hands us an end of a channel to egressd, whenever one is new. */
+static void
+on_ctl(
+    struct seqpkt *c, const void *msg, size_t len, const int *fds, size_t nfds)
+{
+	const struct apid *d = container_of(c, struct apid, ctl);
+	struct child_handover h = { .name = "" };
+
+	if (len == sizeof(h))
+		memcpy(&h, msg, sizeof(h));
+	h.name[sizeof(h.name) - 1] = '\0';
+	if (nfds == 1 && strcmp(h.name, "denials") == 0) {
+		engine_denials(d->en, fds[0]);
+		return;
+	}
+	log_error("ctl.bad name=%s fds=%zu", h.name, nfds);
+	for (size_t i = 0; i < nfds; i++)
+		(void)close(fds[i]);
+}
+
+static void
+on_ctl_close(struct seqpkt *c)
+{
+	on_lost(container_of(c, struct apid, ctl), "ctl");
+}
+
+static void
+open_ctl(struct apid *d)
+{
+	int fd = child_fd("ctl");
+
+	d->ctl.on_msg = on_ctl;
+	d->ctl.on_close = on_ctl_close;
+	if (fd >= 0)
+		seqpkt_open(d->loop, &d->ctl, fd);
+}
+
 static void
 watch_signals(struct apid *d)
 {
@@ -304,6 +343,7 @@ run(struct apid *d, const struct conf *c, struct err *e)
 	if (start_api(d, c, fd, e) < 0 || start_engine(d, c, e) < 0 ||
 	    api_listen(d->api, fd, e) < 0)
 		return -1;
+	open_ctl(d);
 	watch_signals(d);
 	loop_run(d->loop);
 	return 0;

@@ -135,6 +135,7 @@ void post_timeout(struct call *c);
 void post_refreshes(struct call *c);
 void put_network(struct call *c);
 void get_network(struct call *c);
+void get_denials(struct call *c);
 void post_explain(struct call *c);
 void get_capture(struct call *c);
 void get_metrics(struct call *c);

@@ -30,6 +30,9 @@ static const char *const names[NCHILDREN] = { "coppice-apid",
 	"coppice-privd rules", "coppice-privd spawn", "coppice-proxyd",
 	"coppice-egressd" };
 
+/* Channels of our own, to those who are handed new ends of others. */
+enum { CTL_PROXYD, CTL_EGRESSD, CTL_APID, NCTL };
+
 /* What is started as one: its members live and die together. */
 struct group {
 	struct loop_timer kill, again;
@@ -46,7 +49,7 @@ struct monitor {
 	pid_t pid[NCHILDREN]; /* -1: not running */
 	bool told[NCHILDREN]; /* SIGTERM was sent */
 	struct group core, egress;
-	struct seqpkt ctl[2]; /* to proxyd, to egressd */
+	struct seqpkt ctl[NCTL];
 	struct loop_io ready; /* apid writes a byte there */
 	struct loop_signal chld, term, intr, hup;
 	bool was_ready, core_ready, stopping, reloading, failed;
@@ -183,18 +186,40 @@ start_proxyd(struct monitor *m, int route, int sock, struct err *e)
 	if (rc < 0)
 		(void)close(ctl[0]);
 	else
-		ctl_open(m, &m->ctl[0], ctl[0]);
+		ctl_open(m, &m->ctl[CTL_PROXYD], ctl[0]);
 	return rc;
 }
 
 /* Takes fd. */
 static int
-hand_over(struct monitor *m, const char *name, int fd, struct err *e)
+hand_over(struct monitor *m, int to, const char *name, int fd, struct err *e)
 {
 	struct child_handover h = { .name = "" };
 
 	(void)snprintf(h.name, sizeof(h.name), "%s", name);
-	return seqpkt_post(&m->ctl[0], &h, sizeof(h), &fd, 1, e);
+	return seqpkt_post(&m->ctl[to], &h, sizeof(h), &fd, 1, e);
+}
+
+/* What was denied goes from egressd to apid; either may be new. */
+static void
+join_denials(struct monitor *m)
+{
+	struct err e;
+	int fd[2];
+
+	if (m->pid[APID] <= 0 || m->pid[EGRESSD] <= 0)
+		return;
+	if (seqpkt_pair(fd, &e) == 0) {
+		int rc = hand_over(m, CTL_APID, "denials", fd[0], &e);
+
+		if (rc == 0)
+			rc = hand_over(m, CTL_EGRESSD, "denials", fd[1], &e);
+		else
+			(void)close(fd[1]);
+		if (rc == 0)
+			return;
+	}
+	log_error("monitor.denials err=\"%s\"", e.msg);
 }
 
 struct channels {
@@ -249,14 +274,24 @@ start_apid(struct monitor *m, struct channels *c, struct err *e)
 	struct spec s = {
 		.program = "coppice-apid", .user = "_coppice", .keys = true
 	};
+	int ctl[2], rc;
 
+	if (seqpkt_pair(ctl, e) < 0)
+		return -1;
 	common_args(m, &s);
 	spec_fd(&s, "api", m->listen.fd[L_API]);
 	spec_fd(&s, "rules", c->rules[0]);
 	spec_fd(&s, "spawn", c->spawn[0]);
 	spec_fd(&s, "route", c->route[0]);
 	spec_fd(&s, "ready", c->ready[1]);
-	return start(m, APID, &s, e);
+	spec_fd(&s, "ctl", ctl[1]);
+	rc = start(m, APID, &s, e);
+	(void)close(ctl[1]);
+	if (rc < 0)
+		(void)close(ctl[0]);
+	else
+		ctl_open(m, &m->ctl[CTL_APID], ctl[0]);
+	return rc;
 }
 
 static void watch_ready(struct monitor *m, int fd);
@@ -277,14 +312,17 @@ start_core(struct monitor *m, struct err *e)
 	if (rc == 0)
 		rc = start_apid(m, &c, e);
 	if (rc == 0 && m->pid[PROXYD] > 0) {
-		rc = hand_over(m, "route", take_fd(&c.route[1]), e);
+		rc = hand_over(m, CTL_PROXYD, "route", take_fd(&c.route[1]), e);
 		if (rc == 0)
-			rc = hand_over(m, "sock", take_fd(&c.sock[0]), e);
+			rc = hand_over(
+			    m, CTL_PROXYD, "sock", take_fd(&c.sock[0]), e);
 	} else if (rc == 0) {
 		rc = start_proxyd(m, c.route[1], c.sock[0], e);
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		watch_ready(m, take_fd(&c.ready[0]));
+		join_denials(m);
+	}
 	channels_close(&c);
 	return rc;
 }
@@ -311,11 +349,13 @@ start_egressd(struct monitor *m, struct err *e)
 	spec_fd(&s, "ctl", ctl[1]);
 	rc = start(m, EGRESSD, &s, e);
 	(void)close(ctl[1]);
-	if (rc < 0)
+	if (rc < 0) {
 		(void)close(ctl[0]);
-	else
-		ctl_open(m, &m->ctl[1], ctl[0]);
-	return rc;
+		return -1;
+	}
+	ctl_open(m, &m->ctl[CTL_EGRESSD], ctl[0]);
+	join_denials(m);
+	return 0;
 }
 
 /* --- readiness
@@ -608,7 +648,9 @@ monitor_init(
 		m->pid[i] = -1;
 	for (int i = 0; i < L_N; i++)
 		m->listen.fd[i] = -1;
-	m->ready.fd = m->ctl[0].io.fd = m->ctl[1].io.fd = -1;
+	for (int i = 0; i < NCTL; i++)
+		m->ctl[i].io.fd = -1;
+	m->ready.fd = -1;
 	m->core.again.on_time = on_core_again;
 	m->core.kill.on_time = on_core_kill;
 	m->egress.again.on_time = on_egress_again;

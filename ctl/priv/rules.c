@@ -30,6 +30,7 @@ struct server {
 	struct conf cf;
 	struct err why;
 	bool misfit;
+	int out; /* rides on the answer that is being made; or -1 */
 	/* Slots are made a batch at a time, others get their turn between. */
 	uint32_t slots_seq, slots_next, slots_end; /* seq 0: none is asked */
 };
@@ -40,8 +41,9 @@ struct request {
 	int fd; /* of a memory file, or -1 */
 };
 
+/* fd, unless -1, is taken. */
 static void
-answer(struct server *s, uint16_t type, struct rules_reply *reply)
+answer(struct server *s, uint16_t type, struct rules_reply *reply, int fd)
 {
 	/* Packed: the record follows its header without a gap. */
 	struct __attribute__((packed)) {
@@ -55,7 +57,7 @@ answer(struct server *s, uint16_t type, struct rules_reply *reply)
 	msg.h.len = sizeof(msg.r);
 	msg.h.seq = reply->seq;
 	msg.r = *reply;
-	if (seqpkt_post(&s->chan, &msg, sizeof(msg), NULL, 0, &e) < 0)
+	if (seqpkt_post(&s->chan, &msg, sizeof(msg), &fd, fd >= 0, &e) < 0)
 		log_error("rules.answer seq=%u err=\"%s\"", reply->seq, e.msg);
 }
 
@@ -90,6 +92,7 @@ op_hello(struct server *s, const struct request *q, struct rules_reply *reply,
 	(void)e;
 	reply->max_gen = s->r.max_gen;
 	reply->rebuilt = s->r.rebuilt;
+	s->out = rules_kernel_log(&s->r);
 	while (
 	    reply->nslots < s->r.nslots && s->r.slots[reply->nslots + 1].made)
 		reply->nslots++;
@@ -135,7 +138,7 @@ make_some(void *arg)
 		return;
 	}
 	s->slots_seq = 0;
-	answer(s, RULES_SLOTS, &reply);
+	answer(s, RULES_SLOTS, &reply, -1);
 }
 
 static int
@@ -399,7 +402,7 @@ on_msg(
 		reply.err = e;
 	}
 	if (reply.seq != 0)
-		answer(s, q.h.type, &reply);
+		answer(s, q.h.type, &reply, take_fd(&s->out));
 out:
 	for (size_t i = 0; i < nfds; i++)
 		(void)close(fds[i]);
@@ -507,7 +510,7 @@ start(struct server *s, struct err *e)
 	uint32_t fit = link_slots_max(&cf->net4);
 	int fd = child_fd("rules");
 
-	s->chan.io.fd = -1;
+	s->chan.io.fd = s->out = -1;
 	if (fd < 0)
 		return err_set(
 		    e, ERR_INVALID, "COPPICE_FDS names no channel `rules`");

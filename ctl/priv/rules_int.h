@@ -63,6 +63,8 @@ int rules_kernel_make(
 int rules_kernel_apply(
     struct rules *r, struct rules_want *w, uint32_t *revoked, struct err *e);
 int rules_kernel_clear(struct rules *r, uint32_t slot, struct err *e);
+/* A socket that hears of denied packets; -1 if there is none, which is said. */
+int rules_kernel_log(struct rules *r);
 int rules_kernel_state(
     struct rules *r, uint32_t slot, struct rules_state *out, struct err *e);
 

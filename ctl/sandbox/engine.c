@@ -43,6 +43,10 @@ take_site(struct engine *en)
 		log_error("rules.site err=\"%s\"", e.msg);
 		return;
 	}
+	/* Until it is sent again, what holds was made with the old ranges. */
+	for (uint32_t i = 1; i <= en->n; i++)
+		if (en->v[i] != NULL)
+			denials_unsure(en->v[i]);
 	np_site_fini(&en->site);
 	en->site = fresh;
 }
@@ -185,7 +189,7 @@ engine_new(struct loop *l, const struct engine_conf *cf,
 		en->loop = l;
 		en->cf = *cf;
 		en->calls = *calls;
-		en->route.io.fd = -1;
+		en->route.io.fd = en->denials.io.fd = en->log_fd = -1;
 		en->cut_last = &en->cut_first;
 		if (open_all(en, &fds, e) < 0) {
 			engine_free(en);
@@ -216,6 +220,7 @@ engine_free(struct engine *en)
 	if (en->route.io.fd >= 0)
 		seqpkt_close(&en->route);
 	cut_fini(en);
+	denials_close(en);
 	np_site_fini(&en->site);
 	templates_fini(&en->templates);
 	store_close(en->store);

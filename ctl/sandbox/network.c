@@ -74,6 +74,7 @@ commit(struct sandbox *sb, struct net_op *op, struct err *e)
 	}
 	if (store_commit(st, e) < 0)
 		return -1;
+	denials_policy(sb, &sb->r.net, op->gen);
 	sb_net_fini(&sb->r.net);
 	sb->r.net = row.net;
 	sb->r.gen = op->gen;
@@ -106,6 +107,7 @@ applied(struct sandbox *sb, struct net_op *op, struct chan_reply *r)
 		    &e, ERR_SYS, "Error applying network config to sandbox");
 	} else if (op->again) {
 		sb->net_failed = false;
+		denials_again(sb, op->gen);
 		sb->r.gen = op->gen;
 		sandbox_touch(sb);
 	} else if (commit(sb, op, &e) < 0) {
@@ -113,6 +115,7 @@ applied(struct sandbox *sb, struct net_op *op, struct chan_reply *r)
 		    op->gen, e.msg);
 		err_set(
 		    &e, ERR_SYS, "Error applying network config to sandbox");
+		denials_unsure(sb);
 		network_again(sb, false, AGAIN_NOBODY);
 	}
 	look_at_sockets(sb, op, &r->u.rules, e.kind == ERR_NONE);

@@ -100,6 +100,9 @@ adopt(struct sandbox *sb, const struct spawn_found *f)
 	 * are forgotten: drop what flows, rather than let in a stranger's.
 	 */
 	en->outstanding++;
+	/* The kernel may have a later policy, which was never committed. */
+	sb->denials.tenant = sb->r.gen;
+	sb->denials.since = UINT32_MAX;
 	network_again(sb, en->rebuilt, AGAIN_RECOVERY);
 	if (sb->r.state == SB_RUNNING)
 		deadline_from_end(sb);
@@ -290,7 +293,7 @@ on_rules_hello(void *ctx, uint32_t who, uint32_t n, struct chan_reply *r)
 
 	(void)who;
 	(void)n;
-	drop_fd(&r->fd);
+	denials_source(en, take_fd(&r->fd));
 	if (r->u.rules.rc < 0) {
 		lost(en, &r->u.rules.err);
 		return;

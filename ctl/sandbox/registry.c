@@ -89,6 +89,7 @@ registry_remove(struct sandbox *sb)
 	deadline_clear(&en->deadlines, &sb->deadline);
 	init_stop(sb);
 	sampler_forget(sb);
+	denials_fini(sb);
 	sb_policy_fini(&sb->policy);
 	sb_record_fini(&sb->r);
 	free(sb->cache.text);

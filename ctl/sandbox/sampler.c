@@ -76,6 +76,7 @@ on_tick(struct loop_timer *w)
 		if (sb == NULL)
 			continue;
 		ask(sb);
+		denials_tick(sb);
 		/* A policy that did not reach the kernel is tried again. */
 		if (sb->net_failed)
 			network_again(sb, false, AGAIN_NOBODY);

@@ -8,6 +8,7 @@
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
 
+#include "ctl/sandbox/denials.h"
 #include "ctl/sandbox/metrics.h"
 #include "ctl/sandbox/policy.h"
 #include "ctl/sandbox/record.h"
@@ -62,6 +63,8 @@ void engine_free(struct engine *en);
 /* Kills every sandbox there is; engine_count() tells when none is left. */
 void engine_kill_all(struct engine *en);
 bool engine_ready(const struct engine *en);
+/* An end of a channel to egressd (denial_msg.h), whenever one is new; taken. */
+void engine_denials(struct engine *en, int fd);
 struct store *engine_store(struct engine *en);
 struct templates *engine_templates(struct engine *en);
 void engine_init_done(
@@ -74,6 +77,8 @@ void engine_init_done(
 struct sandbox *engine_find(struct engine *en, const char *id);
 const struct sb_record *sandbox_record(const struct sandbox *sb);
 struct sb_metrics *sandbox_metrics(struct sandbox *sb);
+/* What it was denied lately, judged and in order. */
+const struct sb_denials *sandbox_denials(struct sandbox *sb);
 /* Those that a client may see, in no order. */
 void engine_each(
     struct engine *en, void (*each)(void *ctx, struct sandbox *sb), void *ctx);

@@ -3,6 +3,7 @@
 #define SANDBOX_SANDBOX_INT_H
 
 #include "ctl/sandbox/deadline.h"
+#include "ctl/sandbox/denials.h"
 #include "ctl/sandbox/plan.h"
 #include "ctl/sandbox/sandbox.h"
 #include "ctl/sandbox/slots.h"
@@ -69,6 +70,7 @@ struct sandbox {
 	struct loop_timer init_again;
 	unsigned init_tries;
 
+	struct sb_denials denials;
 	struct sb_metrics metrics;
 	bool stats_asked;
 	uint64_t mem_counted; /* bytes, in the engine's sum */
@@ -87,6 +89,8 @@ struct engine {
 	struct templates templates;
 	struct chan rules, spawn;
 	struct seqpkt route;
+	struct seqpkt denials; /* from egressd */
+	int log_fd;	       /* the kernel's copies of denied packets */
 	struct slots slots;
 	struct deadlines deadlines;
 	struct loop_timer timer;   /* the first deadline */
@@ -210,6 +214,18 @@ void network_drop(struct sandbox *sb);
 /* now: the sandbox's policy has just been tightened; else in turn. */
 void cut_begin(struct sandbox *sb, bool now);
 void cut_fini(struct engine *en);
+
+/* denials.c */
+/* `old`, which is taken, was the policy up to here; gen is the next one's. */
+void denials_policy(struct sandbox *sb, struct sb_net *old, uint32_t gen);
+/* What holds in the kernel is not what the record says, or not surely. */
+void denials_unsure(struct sandbox *sb);
+/* It does again, from this generation on. */
+void denials_again(struct sandbox *sb, uint32_t gen);
+void denials_tick(struct sandbox *sb);
+void denials_fini(struct sandbox *sb);
+void denials_source(struct engine *en, int fd); /* takes fd */
+void denials_close(struct engine *en);
 
 /* way_in.c: the table of coppice-proxyd */
 void way_in_set(struct sandbox *sb, enum sb_state as);

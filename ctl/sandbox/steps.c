@@ -191,7 +191,8 @@ step_rules(void *obj, struct err *e)
 
 	if (gen == 0)
 		return STEP_FAIL;
-	sb->r.gen = gen;
+	sb->r.gen = sb->denials.tenant = gen;
+	denials_again(sb, gen);
 	return sb_policy_send(&sb->en->rules, &sb->policy, sb->r.slot.slot, gen,
 		   true, how, e) < 0
 		   ? STEP_FAIL

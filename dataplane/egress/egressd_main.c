@@ -2,9 +2,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/own.h"
+#include "egress/denied.h"
 #include "egress/egress_int.h"
 #include "io/child.h"
 #include "io/log.h"
@@ -13,6 +15,7 @@
 enum { SWEEP_MS = 250, REPORT_EVERY = 240 };
 
 static struct egress egress; /* zeroed; libev keeps pointers into it */
+static struct denied denied;
 
 static void
 usage(void)
@@ -79,13 +82,22 @@ on_sweep(struct loop_timer *w)
 	loop_timer_start(g->loop, w, SWEEP_MS);
 }
 
+/* coppiced hands over an end of a channel to apid, whenever one is new. */
 static void
 on_ctl(
     struct seqpkt *ch, const void *msg, size_t len, const int *fds, size_t nfds)
 {
+	struct child_handover h = { .name = "" };
+
 	(void)ch;
-	(void)msg;
-	log_error("ctl.unexpected len=%zu", len);
+	if (len == sizeof(h))
+		memcpy(&h, msg, sizeof(h));
+	h.name[sizeof(h.name) - 1] = '\0';
+	if (nfds == 1 && strcmp(h.name, "denials") == 0) {
+		denied_open(&denied, fds[0]);
+		return;
+	}
+	log_error("ctl.bad name=%s fds=%zu", h.name, nfds);
 	for (size_t i = 0; i < nfds; i++)
 		(void)close(fds[i]);
 }
@@ -146,6 +158,8 @@ run(struct egress *g, struct err *e)
 		return -1;
 	(void)signal(SIGPIPE, SIG_IGN);
 	loop_signal_start(g->loop, &term, SIGTERM);
+	denied.nets = (struct nflog_nets){ g->net4, g->net6, g->ipv6 };
+	denied_init(&denied, g->loop);
 	open_all(g);
 	g->sweep.on_time = on_sweep;
 	loop_timer_start(g->loop, &g->sweep, SWEEP_MS);
@@ -153,6 +167,7 @@ run(struct egress *g, struct err *e)
 	loop_run(g->loop);
 	udp_close(g);
 	tcp_close(g);
+	denied_close(&denied);
 	free(g->client);
 	return 0;
 }

@@ -66,6 +66,13 @@ rules_kernel_clear(struct rules *r, uint32_t slot, struct err *e)
 }
 
 int
+rules_kernel_log(struct rules *r)
+{
+	(void)r;
+	return -1;
+}
+
+int
 rules_kernel_state(
     struct rules *r, uint32_t slot, struct rules_state *out, struct err *e)
 {

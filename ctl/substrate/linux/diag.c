@@ -76,6 +76,8 @@ ask(int fd, uint16_t flags, uint16_t type, const struct inet_diag_req_v2 *r,
 	return 0;
 }
 
+_Static_assert(NLMSG_HDRLEN == sizeof(struct nlmsghdr), "a body follows it");
+
 /* The kernel's word on a request: 0, or a negative errno. */
 static int
 verdict(const struct nlmsghdr *h)
@@ -83,7 +85,7 @@ verdict(const struct nlmsghdr *h)
 	struct nlmsgerr x = { .error = -EBADMSG };
 
 	if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(x)))
-		memcpy(&x, NLMSG_DATA(h), sizeof(x));
+		memcpy(&x, h + 1, sizeof(x));
 	return x.error;
 }
 
@@ -145,7 +147,7 @@ add(struct list *l, const struct nlmsghdr *h, struct err *e)
 
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(d)) || l->n == SOCKETS_MAX)
 		return 0;
-	memcpy(&d, NLMSG_DATA(h), sizeof(d));
+	memcpy(&d, h + 1, sizeof(d));
 	/*
 	 * Nobody has it open any more: there is nobody to tell, and kernels
 	 * before 6.11 lose an orphan that is ended this way.
@@ -187,7 +189,7 @@ dump(int fd, uint8_t family, uint8_t proto, struct list *l, struct err *e)
 		return -1;
 	for (;;) {
 		ssize_t n = hear(fd, buf, sizeof(buf), e);
-		const struct nlmsghdr *h = (const void *)buf;
+		struct nlmsghdr *h = (void *)buf;
 
 		if (n < 0)
 			return -1;
