@@ -73,7 +73,7 @@ static void
 check_users(void)
 {
 	static const char *const users[] = { "_coppice", "_coppice_px",
-		"_coppice_eg" };
+		"_coppice_eg", "_coppice_cap" };
 	bool all = true;
 
 	for (size_t i = 0; i < countof(users); i++)
@@ -83,7 +83,8 @@ check_users(void)
 			all = false;
 		}
 	if (all)
-		say(OK, "users", "_coppice, _coppice_px, _coppice_eg");
+		say(OK, "users",
+		    "_coppice, _coppice_px, _coppice_eg, _coppice_cap");
 }
 
 static void

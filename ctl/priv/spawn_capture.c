@@ -13,25 +13,48 @@ is_of(const struct helper *h, struct spawn_ref ref)
 	return h->ref.slot == ref.slot && h->ref.incarnation == ref.incarnation;
 }
 
-static int
-capture_room(struct spawn *sp, const struct slot *sl, struct err *e)
+struct tally {
+	unsigned all, own;
+};
+
+static struct tally
+tally(const struct spawn *sp, struct spawn_ref ref)
 {
-	unsigned all = 0, own = 0;
+	struct tally t = { 0, 0 };
 
 	for (size_t i = 0; i < countof(sp->helpers); i++) {
 		const struct helper *h = &sp->helpers[i];
 
 		if (h->pid == 0 || h->kind != HELPER_CAPTURE)
 			continue;
-		all++;
-		own += is_of(h, sl->ref);
+		t.all++;
+		t.own += is_of(h, ref);
 	}
-	if (own >= SPAWN_CAPTURES_EACH)
+	return t;
+}
+
+static bool
+too_many(struct tally t)
+{
+	return t.own >= SPAWN_CAPTURES_EACH || t.all >= SPAWN_CAPTURES;
+}
+
+static int
+capture_room(struct spawn *sp, const struct slot *sl, struct err *e)
+{
+	struct tally t = tally(sp, sl->ref);
+
+	/* One may have ended whose SIGCHLD waits for its turn. */
+	if (too_many(t)) {
+		helpers_reap(sp);
+		t = tally(sp, sl->ref);
+	}
+	if (t.own >= SPAWN_CAPTURES_EACH)
 		return err_set(e, ERR_LIMIT,
 		    "%d captures of sandbox %s are running already, which is "
 		    "all that one sandbox may have",
 		    SPAWN_CAPTURES_EACH, sl->id);
-	if (all >= SPAWN_CAPTURES)
+	if (t.all >= SPAWN_CAPTURES)
 		return err_set(e, ERR_LIMIT,
 		    "%d captures are running already, which is all that this "
 		    "host may have",

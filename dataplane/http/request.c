@@ -195,6 +195,8 @@ void
 http_req_on_eof(struct http_req *r, void (*on_eof)(struct http_req *r))
 {
 	r->on_eof = on_eof;
+	if (on_eof != NULL && r->conn->eof)
+		on_eof(r);
 }
 
 void

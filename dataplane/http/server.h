@@ -84,7 +84,8 @@ void http_req_on_gone(struct http_req *r, void (*on_gone)(struct http_req *r));
 /*
  * The client has said that it sends no more, while a reply without a length
  * is under way.  Without this the connection ends then; with it the reply
- * may be brought to its own end, if there is still somebody to read it.
+ * may be brought to its own end, if there is still somebody to read it.  It
+ * is called at once where that has been said already.
  */
 void http_req_on_eof(struct http_req *r, void (*on_eof)(struct http_req *r));
 

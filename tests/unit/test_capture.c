@@ -259,7 +259,7 @@ static void
 do_socket(struct capture_fds f)
 {
 	(void)f;
-	(void)socket(AF_INET, SOCK_DGRAM, 0);
+	(void)syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0);
 }
 
 static void

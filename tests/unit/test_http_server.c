@@ -453,6 +453,43 @@ answers_later(void)
 }
 
 static void
+say_bye(struct http_req *r)
+{
+	(void)http_reply_write(r, "bye", 3);
+	http_reply_end(r);
+}
+
+/* A stream whose client has heard enough, before or after it began. */
+static void
+heard_enough(void)
+{
+	for (int early = 0; early < 2; early++) {
+		int fd = dial();
+
+		ngot = 0;
+		ngone = 0;
+		say(fd, "GET /later HTTP/1.1\r\n" H "\r\n");
+		if (early)
+			(void)shutdown(fd, SHUT_WR);
+		pump(10);
+		CHECK(later != NULL && ngone == 0);
+		http_reply_begin(later, 200, NULL, -1);
+		(void)http_reply_write(later, "abc", 3);
+		http_req_on_eof(later, say_bye);
+		if (!early) {
+			pump(10);
+			CHECK(later != NULL && ngone == 0);
+			(void)shutdown(fd, SHUT_WR);
+		}
+		pump(10);
+		CHECK(later == NULL && ngone == 1);
+		CHECK(slurp(fd) && count("3\r\nabc\r\n") == 1);
+		CHECK(count("3\r\nbye\r\n0\r\n\r\n") == 1);
+		(void)close(fd);
+	}
+}
+
+static void
 cut_off(void)
 {
 	CHECK(ask("GET /abort HTTP/1.1\r\n" H "\r\n", 32, 100));
@@ -571,6 +608,7 @@ main(void)
 	badly_behaved();
 	too_large();
 	answers_later();
+	heard_enough();
 	cut_off();
 	files();
 	times();
