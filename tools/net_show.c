@@ -105,6 +105,7 @@ static void
 print_counters(const json_t *o)
 {
 	const json_t *n = json_object_get(o, "counters");
+	const json_t *in = json_object_get(o, "wayIn");
 
 	if (json_is_object(n))
 		printf("judged     %lld passed, %lld denied, %lld of an "
@@ -113,6 +114,8 @@ print_counters(const json_t *o)
 		    number(n, "stale"));
 	else
 		puts("judged     nothing: the sandbox has no rules now");
+	printf("way in     %lld bytes received, %lld sent\n",
+	    number(in, "receivedBytes"), number(in, "sentBytes"));
 }
 
 static void
@@ -134,7 +137,7 @@ print_show(const json_t *o)
 }
 
 static int
-show(int argc, char **argv, void (*print)(const json_t *o), const char *member)
+show(int argc, char **argv, void (*print)(const json_t *o), bool counters)
 {
 	struct args a;
 	int rc = read_args(&a, argc, argv, 1);
@@ -145,8 +148,13 @@ show(int argc, char **argv, void (*print)(const json_t *o), const char *member)
 	o = ask("GET", a.id, "", NULL);
 	if (o == NULL)
 		return 1;
+	if (counters) {
+		(void)json_object_del(o, "network");
+		(void)json_object_del(o, "rules");
+		(void)json_object_del(o, "reach");
+	}
 	if (a.json)
-		print_json(member == NULL ? o : json_object_get(o, member));
+		print_json(o);
 	else
 		print(o);
 	json_decref(o);
@@ -156,13 +164,13 @@ show(int argc, char **argv, void (*print)(const json_t *o), const char *member)
 int
 net_show(int argc, char **argv)
 {
-	return show(argc, argv, print_show, NULL);
+	return show(argc, argv, print_show, false);
 }
 
 int
 net_counters(int argc, char **argv)
 {
-	return show(argc, argv, print_counters, "counters");
+	return show(argc, argv, print_counters, true);
 }
 
 /* --- explain ----------------------------------------------------------------

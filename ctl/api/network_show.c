@@ -66,16 +66,22 @@ counters(const struct rules_state *st)
 }
 
 static json_t *
-shown(const struct sb_record *r, const struct sb_view *v,
+shown(const struct sandbox *sb, const struct sb_view *v,
     const struct rules_state *st)
 {
-	return json_pack("{s:s, s:I, s:b, s:o, s:o, s:{s:o, s:o}, s:o}",
+	const struct sb_record *r = sandbox_record(sb);
+	const struct sb_carried *way_in = sandbox_carried(sb);
+
+	return json_pack(
+	    "{s:s, s:I, s:b, s:o, s:o, s:{s:o, s:o}, s:o, s:{s:I, s:I}}",
 	    "sandboxID", r->id, "generation", (json_int_t)r->gen,
 	    "allowInternetAccess", r->net.internet != SB_NO, "network",
 	    written(&r->net), "rules", rules(v), "reach", "ipv4",
 	    np_ok_json(&v->reach.ok4, v->reach.ports, v->site), "ipv6",
 	    np_ok_json(&v->reach.ok6, v->reach.ports, v->site), "counters",
-	    counters(st));
+	    counters(st), "wayIn", "receivedBytes",
+	    (json_int_t)way_in->received, "sentBytes",
+	    (json_int_t)way_in->sent);
 }
 
 static void
@@ -98,7 +104,7 @@ on_counted(void *ctx, const struct rules_state *st, const struct err *e)
 		return;
 	}
 	call_header(c, "Coppice-Generation", "%u", sandbox_record(sb)->gen);
-	call_json(c, shown(sandbox_record(sb), &v, st));
+	call_json(c, shown(sb, &v, st));
 	sb_view_fini(&v);
 }
 

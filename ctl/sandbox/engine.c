@@ -90,9 +90,10 @@ static void
 on_route_msg(
     struct seqpkt *c, const void *msg, size_t len, const int *fds, size_t nfds)
 {
-	(void)c;
-	(void)msg;
-	log_warn("route.unexpected bytes=%zu", len);
+	struct engine *en = container_of(c, struct engine, route);
+
+	if (!way_in_take(en, msg, len))
+		log_warn("route.unexpected bytes=%zu", len);
 	for (size_t i = 0; i < nfds; i++)
 		(void)close(fds[i]);
 }

@@ -79,6 +79,11 @@ const struct sb_record *sandbox_record(const struct sandbox *sb);
 struct sb_metrics *sandbox_metrics(struct sandbox *sb);
 /* What it was denied lately, judged and in order. */
 const struct sb_denials *sandbox_denials(struct sandbox *sb);
+/* Bytes that came and went by the way in, since coppice-proxyd counts. */
+struct sb_carried {
+	uint64_t received, sent; /* by the sandbox */
+};
+const struct sb_carried *sandbox_carried(const struct sandbox *sb);
 /* Those that a client may see, in no order. */
 void engine_each(
     struct engine *en, void (*each)(void *ctx, struct sandbox *sb), void *ctx);

@@ -52,6 +52,7 @@ struct sandbox {
 	struct sb_wait *waits, **wait_tail;
 	struct net_op *net_head, **net_tail;
 	struct net_op *net_now; /* under way in the kernel */
+	struct sb_carried carried;
 	bool net_failed;	/* the policy that holds did not get there */
 	bool cut_busy;		/* cut.c looks at its sockets */
 	bool cut_again;		/* ... and has to look once more */
@@ -230,6 +231,8 @@ void denials_close(struct engine *en);
 /* way_in.c: the table of coppice-proxyd */
 void way_in_set(struct sandbox *sb, enum sb_state as);
 void way_in_del(struct sandbox *sb);
+/* What proxyd says; false if it is not a message that fits. */
+bool way_in_take(struct engine *en, const void *msg, size_t len);
 void way_in_all(struct engine *en);
 
 /* sampler.c keeper.c */

@@ -59,6 +59,27 @@ way_in_del(struct sandbox *sb)
 	tell(sb->en, ROUTE_DEL, &m, sizeof(m));
 }
 
+bool
+way_in_take(struct engine *en, const void *msg, size_t len)
+{
+	struct route_bytes m;
+	struct route_hdr h;
+	struct sandbox *sb;
+
+	if (len != sizeof(h) + sizeof(m))
+		return false;
+	memcpy(&h, msg, sizeof(h));
+	memcpy(&m, (const char *)msg + sizeof(h), sizeof(m));
+	if (h.type != ROUTE_BYTES || h.len != sizeof(m) ||
+	    memchr(m.id, '\0', sizeof(m.id)) == NULL)
+		return false;
+	sb = engine_find(en, m.id);
+	if (sb == NULL || sb->r.slot.incarnation != m.incarnation)
+		return true; /* it has ended meanwhile */
+	sb->carried = (struct sb_carried){ m.received, m.sent };
+	return true;
+}
+
 void
 way_in_all(struct engine *en)
 {
@@ -67,4 +88,10 @@ way_in_all(struct engine *en)
 		if (en->v[i] != NULL && sandbox_visible(en->v[i]))
 			way_in_set(en->v[i], en->v[i]->r.state);
 	tell(en, ROUTE_SYNCED, "", 0);
+}
+
+const struct sb_carried *
+sandbox_carried(const struct sandbox *sb)
+{
+	return &sb->carried;
 }

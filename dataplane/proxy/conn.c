@@ -60,6 +60,8 @@ side_read(struct conn *c, struct side *s)
 	} else {
 		s->fast = (size_t)n == room;
 		buf_added(&s->in, (size_t)n);
+		if (s == &c->u)
+			table_count(c, 0, (uint64_t)n);
 		if (c->state != C_HEAD)
 			conn_progress(c);
 	}
@@ -466,6 +468,7 @@ on_sweep(struct loop_timer *w)
 			sweep_one(c, now);
 		c = next;
 	}
+	table_report(p);
 	loop_timer_start(p->loop, w, SWEEP_MS);
 }
 

@@ -102,6 +102,8 @@ flush(struct conn *c, struct side *to, struct side *from)
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -1;
 		conn_progress(c);
+		if (to == &c->u)
+			table_count(c, (uint64_t)n, 0);
 		own = (size_t)n < to->out.len ? (size_t)n : to->out.len;
 		if (own > 0)
 			buf_consume(&to->out, own);
@@ -272,6 +274,7 @@ bulk(struct conn *c)
 		b->left -= (uint64_t)n;
 		b->done = b->left == 0;
 		conn_progress(c);
+		table_count(c, 0, (uint64_t)n);
 		if (bulk_flush(c) < 0)
 			return -1;
 	}

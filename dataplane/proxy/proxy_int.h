@@ -46,6 +46,8 @@ struct route {
 	bool private_traffic;
 	bool stale; /* not said again since the last ROUTE_RESET */
 	char token[72], mask_host[256];
+	uint64_t received, sent; /* bytes, by the sandbox */
+	bool carried;		 /* more than apid knows of */
 
 	struct conn *conns; /* those that have, or want, a socket inside */
 	uint32_t nrequests; /* under way */
@@ -119,7 +121,8 @@ struct proxy {
 	struct seqpkt route_ch, sock_ch, ctl_ch;
 	struct route *routes[ROUTE_BUCKETS];
 	size_t nroutes;
-	bool synced; /* the table has been whole once */
+	bool synced;  /* the table has been whole once */
+	bool carried; /* some route's is set */
 	struct conn *conns;
 	size_t nconns, conns_max;
 	uint32_t per_sandbox_max;
@@ -138,6 +141,10 @@ void table_open(struct proxy *p, int fd);
 /* As of now: takes what apid has said already.  NULL if there is none. */
 struct route *table_find(struct proxy *p, const char *id);
 void table_free(struct proxy *p);
+/* Counts what a connection has carried for its route. */
+void table_count(struct conn *c, uint64_t received, uint64_t sent);
+/* Tells apid of what was counted. */
+void table_report(struct proxy *p);
 
 /* --- socks.c
  * ----------------------------------------------------------------*/

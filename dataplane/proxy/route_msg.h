@@ -1,5 +1,6 @@
 /*
- * route_msg.h - what coppice-apid tells coppice-proxyd about sandboxes.
+ * route_msg.h - what coppice-apid tells coppice-proxyd about sandboxes, and
+ * how much proxyd has carried for each.
  *
  * proxyd holds the whole table and asks nobody on a request.  It drains this
  * channel before each look-up, and apid sends before it answers its client,
@@ -15,6 +16,8 @@ enum route_type {
 	ROUTE_SYNCED,
 	ROUTE_SET, /* struct route_set */
 	ROUTE_DEL, /* struct route_del */
+	/* proxyd -> apid, half a second after it changed at the latest */
+	ROUTE_BYTES, /* struct route_bytes */
 };
 
 enum route_state { ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_CHANGING };
@@ -37,6 +40,14 @@ struct route_set {
 
 struct route_del {
 	char id[32];
+};
+
+/* Since proxyd knows this life of the sandbox; heads and bodies. */
+struct route_bytes {
+	char id[32];
+	uint32_t slot, incarnation;
+	uint64_t received; /* by the sandbox */
+	uint64_t sent;	   /* by the sandbox */
 };
 
 #endif

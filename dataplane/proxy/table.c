@@ -84,6 +84,7 @@ on_set(struct proxy *p, const struct route_set *s)
 		p->nroutes++;
 	} else if (r->slot != s->slot || r->incarnation != s->incarnation) {
 		cut_all(r);
+		r->received = r->sent = 0;
 	}
 	r->slot = s->slot;
 	r->incarnation = s->incarnation;
@@ -188,6 +189,53 @@ table_find(struct proxy *p, const char *id)
 {
 	seqpkt_drain(&p->route_ch);
 	return *slot_of(p, id);
+}
+
+void
+table_count(struct conn *c, uint64_t received, uint64_t sent)
+{
+	if (c->route == NULL)
+		return;
+	c->route->received += received;
+	c->route->sent += sent;
+	c->route->carried = c->p->carried = true;
+}
+
+static int
+report(struct proxy *p, struct route *r)
+{
+	struct __attribute__((packed)) {
+		struct route_hdr h;
+		struct route_bytes b;
+	} m;
+	struct err e;
+
+	memset(&m, 0, sizeof(m));
+	m.h.type = ROUTE_BYTES;
+	m.h.len = sizeof(m.b);
+	copy_text(m.b.id, sizeof(m.b.id), r->id, sizeof(r->id));
+	m.b.slot = r->slot;
+	m.b.incarnation = r->incarnation;
+	m.b.received = r->received;
+	m.b.sent = r->sent;
+	if (seqpkt_post(&p->route_ch, &m, sizeof(m), NULL, 0, &e) < 0)
+		return -1;
+	r->carried = false;
+	return 0;
+}
+
+void
+table_report(struct proxy *p)
+{
+	bool all = true;
+
+	if (!p->carried || p->route_ch.io.fd < 0)
+		return;
+	/* Whom the channel has no room for waits for the next time. */
+	for (size_t i = 0; i < ROUTE_BUCKETS && all; i++)
+		for (struct route *r = p->routes[i]; r != NULL; r = r->next)
+			all = all && (!r->carried || report(p, r) == 0);
+	p->carried = !all;
 }
 
 void

@@ -70,6 +70,20 @@ def _():
     assert after["denied"] > before["denied"], (before, after)
 
 
+@case("P15: what leaves by the way in is counted, and egress rules do not stop it")
+def _():
+    sbx = Sandbox(network={"denyOut": [ALL]})
+    sbx.sh("mkdir -p /tmp/www && head -c 3000000 /dev/urandom >/tmp/www/loot")
+    sbx.start("cd /tmp/www && exec python3 -m http.server 8123 --bind 127.0.0.1")
+    assert coppice.until(lambda: sbx.way_in(8123, "/").status == 200)
+    before = look(sbx)["wayIn"]
+    same(len(sbx.way_in(8123, "/loot").raw), 3000000)
+    sent = coppice.until(lambda: look(sbx)["wayIn"]["sentBytes"] - before["sentBytes"] >= 3000000)
+    assert sent, (before, look(sbx)["wayIn"])
+    same(sbx.way_in(8123, "/", "POST", b"x" * 500000).status, 501)
+    assert coppice.until(lambda: look(sbx)["wayIn"]["receivedBytes"] - before["receivedBytes"] >= 500000)
+
+
 @case("explain says what packets do, and why")
 def _():
     sbx = Sandbox(network={"allowOut": [ONE], "denyOut": [ALL]})
@@ -137,7 +151,7 @@ def _():
     rc, out, _ = net("diff", sbx.id, "-", stdin='{"allowOut":["%s"],"denyOut":["%s"]}' % (ONE, ALL))
     same((rc, out), (0, ""))
     rc, out, _ = net("counters", "--json", sbx.id)
-    same(sorted(json.loads(out)), ["denied", "passed", "stale"])
+    same(sorted(json.loads(out)["counters"]), ["denied", "passed", "stale"])
 
 
 @case("coppice net says what it does not take")
