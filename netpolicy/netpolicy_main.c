@@ -10,7 +10,7 @@ static const char help[] =
     "usage: netpolicy compile [--ir | --nft | --pf | --pf-root] [options]\n"
     "       netpolicy explain -t ADDRESS[:PORT][/PROTO] [options]\n"
     "       netpolicy lint [options]\n"
-    "       netpolicy diff [options] OLD NEW\n"
+    "       netpolicy diff [--pf] [options] OLD NEW\n"
     "\n"
     "  -p, --policy FILE   JSON: a network object, or the body of a create\n"
     "                      or PUT request; standard input without it\n"

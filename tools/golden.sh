@@ -178,6 +178,16 @@ table() {
 		fail "docs/policy.md" "its table is not what compile prints"
 		sed 's/^/#   /' "$got/diff" | head -20
 	fi
+	awk '/^```$/ { on = 0 } on; /^```pf$/ { on = 1 }' docs/policy.md \
+		>"$got/doc.txt"
+	run "$dir" compile --pf-root >"$got/root.txt"
+	if cat "$got/root.txt" "$dir/pf.txt" |
+		diff -u "$got/doc.txt" - >"$got/diff"; then
+		pass
+	else
+		fail "docs/policy.md" "its pf rules are not what compile prints"
+		sed 's/^/#   /' "$got/diff" | head -20
+	fi
 }
 
 nft=

@@ -55,7 +55,12 @@ int cmd_print_text(struct buf *b, struct err *e);
 /* Control bytes as '?', for a terminal. */
 const char *cmd_clean(char *text);
 
+void cmd_pf_conf(const struct cmd_opts *o, struct pf_conf *out);
+
 /* Each returns an exit status, or -1 with e. */
+/* `diff --pf`; passes go over both. */
+int cmd_pf_plan(const struct cmd_opts *o, struct cmd_input *from,
+    struct cmd_input *to, struct err *e);
 int cmd_compile(const struct cmd_opts *o, struct err *e);
 int cmd_explain(const struct cmd_opts *o, struct err *e);
 int cmd_lint(const struct cmd_opts *o, struct err *e);

@@ -67,6 +67,15 @@ emit_nft(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
 	return nft_emit(b, &conf, &slot, 1, &in->site, e);
 }
 
+void
+cmd_pf_conf(const struct cmd_opts *o, struct pf_conf *out)
+{
+	pf_conf_default(out);
+	out->v6 = o->v6;
+	out->uplink = o->uplink;
+	out->freebsd = o->freebsd;
+}
+
 static int
 emit_pf(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
     const struct np_reach *c, struct err *e)
@@ -74,14 +83,11 @@ emit_pf(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
 	struct pf_conf conf;
 	struct pf_slot slot;
 
-	pf_conf_default(&conf);
-	conf.v6 = o->v6;
-	conf.uplink = o->uplink;
-	conf.freebsd = o->freebsd;
+	cmd_pf_conf(o, &conf);
 	if (o->format == FMT_PF_ROOT)
 		return pf_emit_root(b, &conf, e);
 	pf_slot_default(o->slot, &slot);
-	slot.reach = c;
+	slot.reach = o->gen == 0 ? NULL : c;
 	return pf_emit_anchor(b, &conf, &slot, &in->site, e);
 }
 

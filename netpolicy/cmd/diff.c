@@ -88,10 +88,14 @@ cmd_diff(const struct cmd_opts *o, struct err *e)
 
 	if (o->nargs != 2)
 		return err_set(e, ERR_INVALID, "diff needs two policies");
+	if (o->format == FMT_NFT || o->format == FMT_PF_ROOT)
+		return err_set(e, ERR_INVALID, "diff knows --pf alone");
 	if (cmd_input_read(&a, o->args[0], o->site, e) < 0)
 		err_wrap(e, "old");
 	else if (cmd_input_read(&b, o->args[1], o->site, e) < 0)
 		err_wrap(e, "new");
+	else if (o->format == FMT_PF)
+		rc = cmd_pf_plan(o, &a, &b, e);
 	else
 		rc = diff(o, &a, &b, e);
 	cmd_input_fini(&a);

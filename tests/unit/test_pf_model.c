@@ -1,198 +1,318 @@
 /*
- * What pf would make of our text: a model of the grammar that we use, which
- * is `table`, `rdr pass`, and `block`/`pass ... quick` rules, judged against
- * np_judge() for random policies.
+ * The pf text that we emit, evaluated as pf would, against np_judge(): root
+ * and anchor, for both releases, with other sandboxes' anchors beside it.
+ * SEED=n repeats a run.
  */
-#include "t.h"
+#include "test_pf_world.h"
 
-#include "pf/emit.h"
-#include "test_policy_gen.h"
+enum { ROUNDS = 2600, FLOWS = 40 };
 
-enum { ROUNDS = 400, FLOWS = 60, MAX_CIDRS = 8192, MAX_RULES = 16 };
+static unsigned long pairs;
 
-enum action { BLOCK, PASS };
-
-struct rule {
-	enum action action;
-	enum np_family family; /* 0: both */
-	bool not_from, to_ok;
-	struct np_addr from;
-};
-
-struct anchor {
-	struct np_prefix ok[MAX_CIDRS];
-	size_t nok;
-	struct rule rules[MAX_RULES];
-	size_t nrules;
-	bool bad;
-};
-
-/* "1.1.1.0/24 # /network/allowOut/0" */
-static void
-take_cidr(struct anchor *a, char *line)
+static bool
+judge_in(
+    const struct world *w, const struct pfm_packet *p, struct pfm_judged *j)
 {
-	char *rest, *word = strtok_r(line, " \t", &rest);
-
-	if (a->nok == MAX_CIDRS || np_prefix_parse(word, &a->ok[a->nok]) < 0)
-		a->bad = true;
-	else
-		a->nok++;
+	pf_model_judge(w->m, p, j);
+	return j->pass;
 }
 
-static void
-take_rule(struct anchor *a, char *line)
+/* Denied: told so, and by a rule that says why. */
+static bool
+denied_well(
+    const struct world *w, const struct np_flow *f, const struct pfm_judged *j)
 {
-	struct rule *r = &a->rules[a->nrules];
-	char *rest, *w = strtok_r(line, " ", &rest);
-	bool quick = false;
+	char denied[PFM_LABEL], port[PFM_LABEL];
 
-	if (a->nrules == MAX_RULES) {
-		a->bad = true;
-		return;
-	}
-	*r = (struct rule){ .action = strcmp(w, "pass") == 0 ? PASS : BLOCK };
-	while ((w = strtok_r(NULL, " ", &rest)) != NULL) {
-		if (strcmp(w, "quick") == 0)
-			quick = true;
-		else if (strcmp(w, "inet") == 0)
-			r->family = NP_V4;
-		else if (strcmp(w, "inet6") == 0)
-			r->family = NP_V6;
-		else if (strcmp(w, "!") == 0)
-			r->not_from = true;
-		else if (strcmp(w, "<ok>") == 0)
-			r->to_ok = true;
-		else if (r->not_from && r->from.family == 0)
-			a->bad |= np_addr_parse(w, &r->from) < 0;
-		else if (strcmp(w, "label") == 0)
-			break;
-	}
-	a->bad |= !quick;
-	a->nrules++;
+	if (!w->conf.v6 && f->to.family == NP_V6)
+		return !j->ret;
+	if (w_is_own(w, f->to))
+		return !j->ret && strcmp(j->label, "coppice:host") == 0;
+	(void)snprintf(
+	    denied, sizeof(denied), "coppice:sb%u:denied", w->slot.slot);
+	(void)snprintf(port, sizeof(port), "coppice:sb%u:not-%s", w->slot.slot,
+	    f->proto == IPPROTO_TCP ? "tcp" : "udp");
+	return j->ret &&
+	       (strcmp(j->label, denied) == 0 || strcmp(j->label, port) == 0);
 }
 
-static void
-read_anchor(struct anchor *a, char *text)
+/* And it leaves, under the host's own address. */
+static bool
+leaves(const struct world *w, const struct pfm_packet *p,
+    const struct pfm_judged *in)
 {
-	bool in_table = false;
-	char *save = text;
+	struct pfm_packet q = w_leaving(p, in);
+	struct pfm_judged out;
 
-	a->nok = a->nrules = 0;
-	a->bad = false;
-	for (char *line; (line = strsep(&save, "\n")) != NULL;) {
-		if (strncmp(line, "table <ok> persist {", 20) == 0)
-			in_table = true;
-		else if (strcmp(line, "}") == 0)
-			in_table = false;
-		else if (in_table)
-			take_cidr(a, line);
-		else if (strncmp(line, "block ", 6) == 0 ||
-			 strncmp(line, "pass ", 5) == 0)
-			take_rule(a, line);
-		else if (*line != '\0' && strncmp(line, "rdr pass ", 9) != 0 &&
-			 strcmp(line, "table <ok> persist") != 0)
-			a->bad = true;
-	}
+	pf_model_judge(w->m, &q, &out);
+	return out.pass && out.keeps && w_is_own(w, out.src) &&
+	       strcmp(out.label, "coppice:uplink") == 0;
 }
 
 static bool
-in_table(const struct anchor *a, struct np_addr to)
+redirected(const struct world *w, const struct pfm_judged *j)
 {
-	for (size_t i = 0; i < a->nok; i++)
-		if (np_prefix_has(&a->ok[i], to))
-			return true;
-	return false;
-}
-
-/* The first quick rule that matches; the root rules block the rest. */
-static enum action
-evaluate(const struct anchor *a, struct np_addr from, struct np_addr to)
-{
-	for (size_t i = 0; i < a->nrules; i++) {
-		const struct rule *r = &a->rules[i];
-
-		if (r->family != 0 && r->family != to.family)
-			continue;
-		if (r->from.family != 0 && r->from.n == from.n)
-			continue;
-		if (r->to_ok && !in_table(a, to))
-			continue;
-		return r->action;
-	}
-	return BLOCK;
+	return j->dport == w->conf.resolver_port && j->keeps &&
+	       (j->dst.family == NP_V6 || j->dst.n == 0x7f000001);
 }
 
 static bool
-says_the_same(const struct gen_made *m, const struct anchor *a,
-    const struct pf_slot *slot, bool v6)
+says_the_same(
+    const struct world *w, const struct gen_made *m, const struct np_flow *f)
 {
-	for (int i = 0; i < FLOWS; i++) {
-		struct np_flow f = gen_flow(&m->ir);
-		struct np_addr to = f.to;
-		struct np_addr from =
-		    to.family == NP_V4 ? slot->sb4 : slot->sb6;
-		struct np_addr liar = { from.n + 1, from.family };
-		bool want = gen_passes(m, &f) && (v6 || to.family == NP_V4);
+	struct pfm_packet p = w_packet(w, f, 40000);
+	bool want = w_passes(w, m, f);
+	struct pfm_judged j;
 
-		if ((evaluate(a, from, to) == PASS) != want)
-			return false;
-		if (evaluate(a, liar, to) == PASS)
-			return false;
-	}
-	return true;
+	if (judge_in(w, &p, &j) != want)
+		return false;
+	if (!want)
+		return denied_well(w, f, &j);
+	if (w_asks_names(w, f))
+		return redirected(w, &j);
+	return j.keeps && leaves(w, &p, &j);
 }
 
-/* Every address once: pf refuses a table that names one twice. */
+/* From a neighbour's address, or from anybody's: nothing, and no answer. */
 static bool
-no_overlap(const struct anchor *a)
+spoofed_is_dropped(const struct world *w, const struct np_flow *f)
 {
-	for (size_t i = 1; i < a->nok; i++)
-		if (a->ok[i - 1].family == a->ok[i].family &&
-		    np_prefix_range(&a->ok[i - 1]).hi >= a->ok[i].addr)
-			return false;
-	return true;
+	struct pfm_packet p = w_packet(w, f, 40000);
+	struct pfm_judged j;
+
+	p.src.n += gen_below(2) ? 2 : 1 + gen_below(1000);
+	return !judge_in(w, &p, &j) && !j.ret;
+}
+
+/* Nobody reaches the sandbox, and what is in the middle of nothing is not. */
+static bool
+unasked_is_dropped(const struct world *w, const struct np_flow *f)
+{
+	struct pfm_packet p = w_packet(w, f, 40000), q = p;
+	struct pfm_judged j;
+
+	q.dir = PFM_OUT;
+	q.src = p.dst;
+	q.dst = p.src;
+	if (judge_in(w, &q, &j) || strcmp(j.label, "coppice:inbound") != 0)
+		return false;
+	p.mid = true;
+	return f->proto != IPPROTO_TCP || !judge_in(w, &p, &j);
+}
+
+/* The rest of the way there and back, by states alone. */
+static bool
+both_ways(struct world *w, const struct np_flow *f, struct err *e)
+{
+	struct pfm_packet p =
+	    w_packet(w, f, (uint16_t)(1024 + gen_below(60000)));
+	struct pfm_packet q, back;
+	struct pfm_judged in, out, j;
+
+	if (pf_model_packet(w->m, &p, &in, e) < 0 || !in.pass)
+		return false;
+	q = w_leaving(&p, &in);
+	if (pf_model_packet(w->m, &q, &out, e) < 0 || !out.pass)
+		return false;
+	back = (struct pfm_packet){ .ifname = "vtnet0",
+		.dir = PFM_IN,
+		.src = out.dst,
+		.dst = out.src,
+		.proto = p.proto,
+		.sport = out.dport,
+		.dport = out.sport,
+		.mid = true };
+	pf_model_judge(w->m, &back, &j);
+	if (!j.by_state || !w_same(j.dst, p.src) || j.dport != p.sport)
+		return false;
+	back.ifname = w->names[0];
+	back.dir = PFM_OUT;
+	back.dst = j.dst;
+	back.dport = j.dport;
+	pf_model_judge(w->m, &back, &j);
+	if (!j.by_state)
+		return false;
+	/* The state is its interface's */
+	p.ifname = w->names[1];
+	p.mid = true;
+	pf_model_judge(w->m, &p, &j);
+	return !j.pass;
+}
+
+static struct np_flow
+flow(const struct world *w, const struct gen_made *m)
+{
+	struct np_flow f = gen_flow(&m->ir);
+	bool six = gen_below(2) != 0;
+
+	switch (gen_below(24)) {
+	case 0:
+		f.to = six ? w->conf.resolver6 : w->conf.resolver4;
+		break;
+	case 1:
+		f.to = six ? w->conf.resolver6 : w->conf.resolver4;
+		f.port = 53;
+		f.proto = gen_below(2) ? IPPROTO_TCP : IPPROTO_UDP;
+		break;
+	case 2:
+		f.to = (struct np_addr){ six ? W_OWN6 : W_OWN4,
+			six ? NP_V6 : NP_V4 };
+		break;
+	default:
+		break;
+	}
+	return f;
 }
 
 static void
-one_round(struct err *e)
+judge_flows(struct world *w, const struct gen_made *m, struct err *e)
 {
-	static struct anchor a;
+	for (int i = 0; i < FLOWS && t_failed == 0; i++) {
+		struct np_flow f = flow(w, m);
+		char text[NP_ADDR_TEXT];
+
+		CHECK(says_the_same(w, m, &f));
+		CHECK(spoofed_is_dropped(w, &f));
+		CHECK(unasked_is_dropped(w, &f));
+		if (t_failed == 0 && i % 8 == 0 && w_passes(w, m, &f) &&
+		    !w_asks_names(w, &f))
+			CHECK(both_ways(w, &f, e));
+		pairs++;
+		if (t_failed > 0)
+			printf("# flow %s port %u proto %d, slot %u\n",
+			    np_addr_text(f.to, text), f.port, f.proto,
+			    w->slot.slot);
+	}
+}
+
+/* Labels name what a rule is for: none twice. */
+static void
+labels_differ(const char *text)
+{
+	const char *seen[32], *p = text;
+	size_t n = 0;
+
+	while ((p = strstr(p, "label \"")) != NULL) {
+		size_t len = strcspn(p += 7, "\"");
+
+		CHECK(len > 0 && len < PFM_LABEL);
+		for (size_t i = 0; i < n; i++)
+			CHECK(strncmp(seen[i], p, len + 1) != 0);
+		if (n < countof(seen))
+			seen[n++] = p;
+	}
+	CHECK(n >= 5 && n < countof(seen));
+}
+
+static void
+check_text(const struct world *w, const struct np_site *s, struct err *e)
+{
+	struct buf b;
+
+	buf_init(&b, 64 << 20);
+	CHECK(pf_emit_anchor(&b, &w->conf, &w->slot, s, e) == 0);
+	labels_differ(buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
+one_round(const struct np_reach *open, struct err *e)
+{
 	struct gen_made m = { 0 };
 	struct gen_lists l;
 	struct np_site s;
-	struct pf_conf conf;
-	struct pf_slot slot;
-	struct buf b;
-	char *text;
+	struct world w;
 
-	buf_init(&b, 1 << 20);
-	pf_conf_default(&conf);
-	conf.v6 = gen_below(4) != 0;
 	gen_lists(&l);
-	l.nports = 0;
 	CHECK(gen_site(&s, e) == 0);
 	CHECK(gen_make(&l, &s, &m, e) == 0);
-	pf_slot_default(1 + gen_below(16383), &slot);
-	slot.reach = &m.reach;
-	CHECK(pf_emit_anchor(&b, &conf, &slot, &s, e) == 0);
-	text = strdup(buf_str(&b));
-	CHECK(text != NULL);
-	read_anchor(&a, text);
-	CHECK(!a.bad);
-	CHECK(a.nrules == 4);
-	CHECK(no_overlap(&a));
-	CHECK(says_the_same(&m, &a, &slot, conf.v6));
-	free(text);
-	buf_fini(&b);
+	CHECK(w_open(&w, w_slot(), 14 + gen_below(2), gen_below(4) != 0, open,
+		  e) == 0);
+	if (t_failed == 0) {
+		w.slot.reach = &m.reach;
+		check_text(&w, &s, e);
+		CHECK(w_load(&w, &w.slot, &s, e) == 0);
+		judge_flows(&w, &m, e);
+	}
+	w_close(&w);
 	gen_unmake(&m);
 	np_site_fini(&s);
 }
 
+/* A slot whose anchor is missing, or empty, is closed. */
 static void
-test_limits(struct err *e)
+test_closed(const struct np_reach *open, struct err *e)
+{
+	struct np_flow f = { { 0x08080808, NP_V4 }, 443, IPPROTO_TCP };
+	struct world w;
+	struct pfm_packet p;
+	struct pfm_judged j;
+
+	CHECK(w_open(&w, 9, 15, true, open, e) == 0);
+	p = w_packet(&w, &f, 4000);
+	pf_model_judge(w.m, &p, &j);
+	CHECK(!j.pass && !j.ret && strcmp(j.label, "coppice:closed") == 0);
+	CHECK(w_load(&w, &w.slot, NULL, e) == 0);
+	pf_model_judge(w.m, &p, &j);
+	CHECK(!j.pass && !j.ret && strcmp(j.label, "coppice:closed") == 0);
+	w.slot.reach = open;
+	CHECK(w_load(&w, &w.slot, NULL, e) == 0);
+	pf_model_judge(w.m, &p, &j);
+	CHECK(j.pass && strcmp(j.label, "coppice:sb9:allowed") == 0);
+	/* The host's own flows are none of ours */
+	p.ifname = "lo0";
+	pf_model_judge(w.m, &p, &j);
+	CHECK(j.pass && !j.keeps);
+	w_close(&w);
+}
+
+/* One sandbox fills its own share, whatever rule lets it go. */
+static void
+test_limit(const char *body, struct err *e)
+{
+	struct np_port port = { 443, 443, IPPROTO_TCP, false, 0 };
+	struct np_flow f = { { 0x08080808, NP_V4 }, 443, IPPROTO_TCP };
+	struct np_policy policy;
+	struct np_site site;
+	struct gen_made m = { 0 };
+	struct world w;
+	struct pfm_packet p;
+	struct pfm_judged j = { .pass = true };
+
+	np_policy_init(&policy);
+	CHECK(np_policy_deny(&policy, body, 0, e) == 0);
+	CHECK(np_policy_port(&policy, &port, e) == 0);
+	port = (struct np_port){ 25, 25, IPPROTO_TCP, true, 1 };
+	CHECK(np_policy_port(&policy, &port, e) == 0);
+	np_site_init(&site);
+	CHECK(np_site_builtin(&site, e) == 0);
+	CHECK(np_lower(&policy, &site, &m.ir, e) == 0);
+	CHECK(np_reach_make(&m.ir, true, &m.reach, e) == 0);
+	CHECK(w_open(&w, 9, 15, true, NULL, e) == 0);
+	w.slot.reach = &m.reach;
+	CHECK(w_load(&w, &w.slot, &site, e) == 0);
+	for (unsigned i = 0; i < PF_FLOWS_MAX; i++) {
+		p = w_packet(&w, &f, (uint16_t)(1024 + i));
+		if (pf_model_packet(w.m, &p, &j, e) < 0 || !j.keeps)
+			break;
+	}
+	CHECK(j.pass && j.keeps);
+	p = w_packet(&w, &f, 1000);
+	pf_model_judge(w.m, &p, &j);
+	CHECK(!j.pass && j.too_many);
+	p = w_packet(&w, &f, 1024);
+	pf_model_judge(w.m, &p, &j);
+	CHECK(j.pass && j.by_state);
+	w_close(&w);
+	np_policy_fini(&policy);
+	np_site_fini(&site);
+	gen_unmake(&m);
+}
+
+static void
+test_emit_limits(struct err *e)
 {
 	struct pf_conf conf;
-	struct pf_slot slot;
 	struct buf b;
 
 	pf_conf_default(&conf);
@@ -209,10 +329,6 @@ test_limits(struct err *e)
 	CHECK(pf_emit_root(&b, &conf, e) == 0);
 	CHECK(strstr(buf_str(&b), "limit anchors") == NULL);
 	CHECK(strstr(buf_str(&b), "nat on em0 inet from 10.78.0.0/16") != NULL);
-	buf_reset(&b);
-	pf_slot_default(1, &slot);
-	CHECK(pf_emit_anchor(&b, &conf, &slot, NULL, e) == 0);
-	CHECK(strncmp(buf_str(&b), "table <ok> persist\n", 19) == 0);
 	buf_fini(&b);
 }
 
@@ -220,14 +336,27 @@ int
 main(void)
 {
 	struct err e = { 0 };
+	struct gen_lists none = { .nallow = 0 };
+	struct gen_made open = { 0 };
+	struct np_site site;
 
 	gen_start(11);
-	test_limits(&e);
+	np_site_init(&site);
+	CHECK(np_site_builtin(&site, &e) == 0);
+	CHECK(gen_make(&none, &site, &open, &e) == 0);
+	test_emit_limits(&e);
+	test_closed(&open.reach, &e);
+	test_limit("1.0.0.0/8", &e); /* nothing denies it: all but a port */
+	test_limit("0.0.0.0/0", &e); /* the allowed port alone */
 	for (int round = 0; round < ROUNDS && t_failed == 0; round++) {
-		one_round(&e);
+		one_round(&open.reach, &e);
 		if (t_failed > 0)
 			printf("# SEED=%llu round %d: %s\n",
 			    (unsigned long long)gen_seed, round, e.msg);
 	}
+	CHECK(t_failed > 0 || pairs >= 100000);
+	printf("# SEED=%llu, %lu pairs\n", (unsigned long long)gen_seed, pairs);
+	gen_unmake(&open);
+	np_site_fini(&site);
 	return t_end();
 }
