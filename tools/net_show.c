@@ -387,8 +387,8 @@ print_denials(const json_t *o)
 
 		printf("%.26s ", text(d, "lastTime"));
 		print_flow(d, "");
-		printf(" x%-5lld %s %s\n", number(d, "count"),
-		    text(by, "source"), text(by, "origin"));
+		printf(" x%-5lld %s %s (%s)\n", number(d, "count"),
+		    text(by, "source"), text(by, "text"), text(by, "origin"));
 	}
 	if (number(o, "dropped") > 0)
 		printf(

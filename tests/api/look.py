@@ -154,6 +154,29 @@ def _():
     same(sorted(json.loads(out)["counters"]), ["denied", "passed", "stale"])
 
 
+HOWTO = coppice.TOP / "docs/howto/why-is-it-denied.md"
+
+
+def transcript(command):
+    """The lines that the how-to shows for it, without what differs each time."""
+    lines = HOWTO.read_text().split("$ coppice net " + command, 1)[1].split("```", 1)[0].splitlines()[1:]
+    return [plain(line) for line in lines]
+
+
+def plain(line):
+    return " ".join(w for w in line.split() if not w.startswith("20"))
+
+
+@case("docs/howto/why-is-it-denied.md shows what the commands say")
+def _():
+    sbx = Sandbox(network={"allowOut": ["192.168.99.1", ONE], "denyOut": [ALL]})
+    same(sbx.sh(DIAL % ("192.168.99.1", 9001)).strip(), "closed")
+    want = transcript("denials")
+    got = coppice.until(lambda: [plain(x) for x in net("denials", sbx.id)[1].splitlines()])
+    same(got, want)
+    same([plain(x) for x in net("explain", sbx.id, "192.168.99.1:9001/tcp")[1].splitlines()], transcript("explain"))
+
+
 @case("coppice net says what it does not take")
 def _():
     sbx = Sandbox()
