@@ -500,7 +500,7 @@ put_data(struct build *b, size_t i, uint8_t *out)
 		wrong(b, "len=%zu", n);
 	for (size_t k = 0; k < n; k++)
 		out[k] = (uint8_t)b->token[k % t];
-	return n;
+	return n + put_inside(b, i, out + n);
 }
 
 static const struct kind kinds[] = {

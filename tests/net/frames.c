@@ -572,6 +572,7 @@ main(int argc, char **argv)
 		add_end(argv[i]);
 	if (nends < 2)
 		die("two ends at least");
+	new_shot();
 	printf("ready\n");
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		line[strcspn(line, "\n")] = '\0';
