@@ -121,7 +121,7 @@ copy_programs(int root, const char *envd_path, struct err *e)
 	/* Nobody needs it to start: a capture says that it is missing. */
 	if (access(path, R_OK) < 0)
 		return 0;
-	return copy_program(root, ROOT_CAPTURE + 1, path, e);
+	return copy_program(root, &ROOT_CAPTURE[1], path, e);
 }
 
 static int
