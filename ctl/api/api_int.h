@@ -136,6 +136,7 @@ void post_refreshes(struct call *c);
 void put_network(struct call *c);
 void get_network(struct call *c);
 void get_denials(struct call *c);
+void get_flows(struct call *c);
 void post_explain(struct call *c);
 void get_capture(struct call *c);
 void get_metrics(struct call *c);

@@ -58,6 +58,7 @@ const struct route routes[] = {
 	    NULL },
 	{ "PUT", "/sandboxes/{}/network", put_network, BODY_REQUIRED, NULL },
 	{ "GET", "/sandboxes/{}/network", get_network, BODY_NONE, NULL },
+	{ "GET", "/sandboxes/{}/network/flows", get_flows, BODY_NONE, NULL },
 	{ "GET", "/sandboxes/{}/network/denials", get_denials, BODY_NONE,
 	    NULL },
 	{ "POST", "/sandboxes/{}/network/explain", post_explain, BODY_REQUIRED,

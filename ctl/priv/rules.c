@@ -5,7 +5,7 @@
  * The peer is our own daemon, so a record that does not fit is not a mistake
  * to report but a sign that the daemon is no longer ours: privd ends.
  */
-#include "rules_int.h"
+#include "rules_flows.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -30,6 +30,7 @@ struct server {
 	struct conf cf;
 	struct err why;
 	bool misfit;
+	struct flows flows;
 	int out; /* rides on the answer that is being made; or -1 */
 	/* Slots are made a batch at a time, others get their turn between. */
 	uint32_t slots_seq, slots_next, slots_end; /* seq 0: none is asked */
@@ -321,6 +322,29 @@ op_state(struct server *s, const struct request *q, struct rules_reply *reply,
 	return rules_kernel_state(&s->r, c.slot, &reply->state, e);
 }
 
+static void
+on_flows(struct flows *x, const struct rules_reply *reply, int fd)
+{
+	struct server *s = container_of(x, struct server, flows);
+	struct rules_reply r = *reply;
+
+	answer(s, RULES_FLOWS, &r, fd);
+}
+
+static int
+op_flows(struct server *s, const struct request *q, struct rules_reply *reply,
+    struct err *e)
+{
+	struct rules_clear c;
+
+	memcpy(&c, q->body, sizeof(c));
+	if (want_made(&s->r, c.slot, e) < 0 ||
+	    flows_ask(&s->flows, c.slot, q->h.seq, e) < 0)
+		return -1;
+	reply->seq = 0; /* on_flows() answers */
+	return 0;
+}
+
 /* Grep this table to see all that this process can be made to do. */
 static const struct {
 	const char *name;
@@ -336,6 +360,8 @@ static const struct {
 	[RULES_CLEAR] = { "clear", op_clear, sizeof(struct rules_clear),
 	    sizeof(struct rules_clear), false },
 	[RULES_STATE] = { "state", op_state, sizeof(struct rules_clear),
+	    sizeof(struct rules_clear), false },
+	[RULES_FLOWS] = { "flows", op_flows, sizeof(struct rules_clear),
 	    sizeof(struct rules_clear), false },
 };
 
@@ -490,6 +516,7 @@ on_hup(struct loop_signal *w, int signo)
 static void
 server_fini(struct server *s)
 {
+	flows_fini(&s->flows);
 	loop_signal_stop(&s->term);
 	loop_signal_stop(&s->hup);
 	if (s->chan.io.fd >= 0)
@@ -524,6 +551,7 @@ start(struct server *s, struct err *e)
 	s->loop = loop_new(e);
 	if (s->loop == NULL || rules_site(cf, &s->r.site, e) < 0)
 		return -1;
+	s->flows = (struct flows){ s->loop, cf, on_flows, NULL, 0 };
 	s->chan.on_msg = on_msg;
 	s->chan.on_close = on_close;
 	seqpkt_open(s->loop, &s->chan, fd);

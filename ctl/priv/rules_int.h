@@ -65,6 +65,12 @@ int rules_kernel_apply(
 int rules_kernel_clear(struct rules *r, uint32_t slot, struct err *e);
 /* A socket that hears of denied packets; -1 if there is none, which is said. */
 int rules_kernel_log(struct rules *r);
+/*
+ * What flows from these addresses, for a thread of its own; *v is the
+ * caller's to free.
+ */
+int rules_kernel_flows(const struct np_addr *from, size_t nfrom,
+    struct rules_flow **v, uint32_t *n, struct err *e);
 int rules_kernel_state(
     struct rules *r, uint32_t slot, struct rules_state *out, struct err *e);
 

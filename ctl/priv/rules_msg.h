@@ -30,7 +30,11 @@ enum rules_type {
 			       then what was in force is */
 };
 
-enum { RULES_SLOT_MAX = 16383, RULES_INLINE_MAX = 64 * 1024 };
+enum {
+	RULES_SLOT_MAX = 16383,
+	RULES_INLINE_MAX = 64 * 1024,
+	RULES_FLOWS_MAX = 65536,
+};
 
 /*
  * The lowest generation.  Anything below (and not 0) that a ct mark holds is

@@ -33,4 +33,10 @@ typedef void (*sb_counted)(
 void engine_counters(
     struct engine *en, const char *id, sb_counted done, void *ctx);
 
+/* v is gone after the call; none, without e, where there are no rules now. */
+typedef void (*sb_flowed)(
+    void *ctx, const struct rules_flow *v, uint32_t n, const struct err *e);
+/* Calls done once, now or later. */
+void engine_flows(struct engine *en, const char *id, sb_flowed done, void *ctx);
+
 #endif

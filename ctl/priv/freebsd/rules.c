@@ -73,6 +73,17 @@ rules_kernel_log(struct rules *r)
 }
 
 int
+rules_kernel_flows(const struct np_addr *from, size_t nfrom,
+    struct rules_flow **v, uint32_t *n, struct err *e)
+{
+	(void)from;
+	(void)nfrom;
+	*v = NULL;
+	*n = 0;
+	return unbuilt(e);
+}
+
+int
 rules_kernel_state(
     struct rules *r, uint32_t slot, struct rules_state *out, struct err *e)
 {
