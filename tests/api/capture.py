@@ -505,6 +505,27 @@ def _():
     none_left()
 
 
+@case("one that is killed takes nobody with it, and the command says so")
+def _():
+    sbx = Sandbox()
+    before = coppice.daemons()
+    with tempfile.TemporaryDirectory() as d:
+        p = command("-w", "f", sbx.id, cwd=d)
+        name = os.path.join(d, "f")
+        assert until(lambda: os.path.exists(name) and os.path.getsize(name) > 100)
+        pid, = ours()
+        os.kill(pid, signal.SIGKILL)
+        err = p.communicate(timeout=20)[1].decode()
+        same(p.returncode, 1, err)
+        assert "broke off" in err, err
+        assert not File(pathlib.Path(name).read_bytes()).whole
+    s = Stream(sbx, filter="tcp")
+    same(s.status, 200)
+    assert File(s.stop()).whole
+    same(coppice.daemons(), before)
+    none_left()
+
+
 @case("a daemon that is killed leaves none")
 def _():
     sbx = Sandbox()
