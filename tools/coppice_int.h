@@ -31,5 +31,7 @@ int cmd_net(int argc, char **argv);
 int doctor(void);
 /* Has the coppiced of that configuration read it again; 0 or 1. */
 int reload(const char *path);
+/* How often somebody else changed the rules of that installation. */
+void print_lost(const char *path);
 
 #endif

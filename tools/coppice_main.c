@@ -16,7 +16,7 @@ usage(void)
 	fputs("usage: coppice list [--json]\n"
 	      "       coppice inspect ID ...\n"
 	      "       coppice kill ID ... | --all\n"
-	      "       coppice status\n"
+	      "       coppice status [-f FILE]\n"
 	      "       coppice net VERB ...\n"
 	      "       coppice doctor\n"
 	      "       coppice reload [-f FILE]\n"
@@ -268,12 +268,14 @@ print_processes(void)
 static int
 cmd_status(int argc, char **argv)
 {
+	const char *conf = NULL;
 	size_t i, running = 0;
 	json_t *body, *all, *o;
 	long status;
 
-	(void)argv;
-	if (argc != 0)
+	if (argc == 2 && strcmp(argv[0], "-f") == 0)
+		conf = argv[1];
+	else if (argc != 0)
 		return usage();
 	status = api_call("GET", "/health", &body, NULL);
 	json_decref(body);
@@ -288,6 +290,7 @@ cmd_status(int argc, char **argv)
 	printf("sandboxes  %zu running, %zu paused\n", running,
 	    json_array_size(all) - running);
 	json_decref(all);
+	print_lost(conf);
 	puts("processes");
 	print_processes();
 	return status == 200 ? 0 : 1;

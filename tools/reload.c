@@ -1,4 +1,5 @@
-/* reload.c - `coppice reload`: has coppiced read its configuration again. */
+/* reload.c - what the operator's command does with coppiced.conf: has coppiced
+ * read it again, and looks below its state_dir. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -31,14 +32,50 @@ holder(const struct conf *c)
 	return l.l_type == F_UNLCK ? 0 : l.l_pid;
 }
 
+static const char *
+or_default(const char *path)
+{
+	if (path == NULL && access(DEFAULT_CONF, R_OK) == 0)
+		return DEFAULT_CONF;
+	return path;
+}
+
+/* coppice-privd keeps "TIMES WHEN WHY" there. */
+void
+print_lost(const char *path)
+{
+	static struct conf c;
+	char file[CONF_TEXT_MAX + 16], why[200] = "", when[32] = "";
+	unsigned long long times = 0;
+	FILE *f;
+
+	if (conf_read(&c, or_default(path), stderr) < 0)
+		return;
+	(void)snprintf(file, sizeof(file), "%s/rules-lost", c.state_dir);
+	f = fopen(file, "re");
+	if (f == NULL && errno != ENOENT) {
+		printf("rules      unknown: %s: %s\n", file, strerror(errno));
+		return;
+	}
+	if (f != NULL) {
+		if (fscanf(f, "%llu %31s %199[^\n]", &times, when, why) < 1)
+			times = 0;
+		(void)fclose(f);
+	}
+	if (times == 0)
+		puts("rules      never changed by others");
+	else
+		printf("rules      repaired %llu times, last %s: %s\n", times,
+		    when, why);
+}
+
 int
 reload(const char *path)
 {
 	static struct conf c;
 	pid_t pid;
 
-	if (path == NULL && access(DEFAULT_CONF, R_OK) == 0)
-		path = DEFAULT_CONF;
+	path = or_default(path);
 	/* coppiced would refuse it as well, but into its log. */
 	if (conf_read(&c, path, stderr) < 0) {
 		fputs("coppice: nothing was changed\n", stderr);

@@ -29,7 +29,8 @@ struct rules {
 	uint32_t nslots;	  /* the most that there may be */
 	uint32_t max_gen;	  /* the highest generation ever seen */
 	bool rebuilt;		  /* at start: nothing good was there */
-	uint64_t nlost, nrebuilt; /* tables found damaged, and made anew */
+	uint64_t nlost;		  /* how often it was found damaged, ever */
+	uint64_t nrebuilt;
 	struct rules_kernel *k;
 	/* The table had to be made anew while we ran. */
 	void (*on_lost)(struct rules *r);
@@ -73,6 +74,14 @@ int rules_kernel_flows(const struct np_addr *from, size_t nfrom,
     struct rules_flow **v, uint32_t *n, struct err *e);
 int rules_kernel_state(
     struct rules *r, uint32_t slot, struct rules_state *out, struct err *e);
+
+/*
+ * rules_lost.c: how often, when last and why the table or a routing rule was
+ * not as we had left it: in the log, and for `coppice status` in a line of
+ * state_dir/rules-lost, "TIMES WHEN WHY".
+ */
+void rules_lost_init(struct rules *r);
+void rules_lost(struct rules *r, const char *why);
 
 /* rules_policy.c: from records to what may be reached. */
 struct rules_body {

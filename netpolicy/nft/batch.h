@@ -11,7 +11,8 @@
 
 #include "nft/emit.h"
 
-#define NFT_TABLE "coppice"
+#define NFT_TABLE  "coppice"
+#define NFT_ANCHOR "coppice_guard"
 
 enum {
 	NFT_LOG_GROUP = 1919,	     /* of NFLOG: denied packets */
@@ -23,11 +24,12 @@ enum {
 struct nft_batch {
 	char *data;
 	size_t len, cap, max;
-	uint32_t seq;	/* of the next message */
-	uint32_t first; /* of the first one */
-	size_t last;	/* offset of the newest message */
-	size_t nmsgs;	/* without begin and end */
-	bool failed;	/* a message found no room: the batch is void */
+	uint32_t seq;	   /* of the next message */
+	uint32_t first;	   /* of the first one */
+	size_t last;	   /* offset of the newest message */
+	size_t nmsgs;	   /* without begin and end */
+	bool failed;	   /* a message found no room: the batch is void */
+	const char *table; /* that messages are about; NULL: NFT_TABLE */
 };
 
 /* max: bytes; a batch that would be longer fails as a whole. */
@@ -40,6 +42,13 @@ void nft_batch_begin(struct nft_batch *b);
 void nft_put_base(struct nft_batch *b, const struct nft_conf *h);
 /* Makes sure that it does not exist, whether it did or not. */
 void nft_put_no_table(struct nft_batch *b);
+
+/*
+ * The table that stays when somebody flushes all others: it belongs to the
+ * socket that sends it, and goes with it.  See anchor.c.  net6 may be NULL.
+ */
+void nft_put_anchor(struct nft_batch *b, const struct np_prefix *net4,
+    const struct np_prefix *net6);
 
 /* Sets, chain, rules, dispatch of one slot, closed; gen and ok are not asked.
  */

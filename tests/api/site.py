@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tests/api/site.py - the operator changes the ranges of the site while
-sandboxes run: what is denied dies, what is not never notices."""
+sandboxes run: what is denied dies, what is not never notices.  And what others
+do to the table that keeps these rules."""
 import contextlib
 import os
 import pathlib
@@ -331,6 +332,37 @@ def _():
                 assert until(lambda: blocks() >= n + 100), sbx.sh("tail /tmp/said")
                 sbx.kill()
                 fresh.kill()
+
+
+@case("a table that others flush: counted, said, and no allowed stream is cut")
+def _():
+    def status():
+        r = subprocess.run([os.environ["COP_BIN"] + "/coppice", "status", "-f", str(CONF)], capture_output=True,
+                           text=True, env={**os.environ, "COPPICE_API_KEY": coppice.KEY})
+        return next(l for l in r.stdout.splitlines() if l.startswith("rules "))
+
+    def times():
+        return int((re.search(r"repaired (\d+) times", status()) or [0, 0])[1])
+
+    sbx = Sandbox(network={"denyOut": [EIGHT]})
+    kept = Background(sbx, READER % ONE)
+    assert until(lambda: kept.number("blocks") >= 100)
+    had = times()
+    for i in range(3):
+        log, before = Log(), generations()
+        host("nft", "flush", "ruleset")
+        log.has(r"privd-rules.* rules\.lost because=\"somebody else changed the table\" times=%d\n" % (had + i + 1))
+        log.has(r"rules\.again sandboxes=1 failed=0")
+        same((is_open(sbx, ONE), is_open(sbx, EIGHT)), (True, False))
+        after = generations()
+        assert set(after) == set(before) and min(after.values()) > max(before.values()), (before, after)
+        time.sleep(1.1)
+    host("ip", "rule", "del", "prio", "1918")
+    assert until(lambda: times() == had + 4, 5), status()
+    assert "routing rules were gone: 1" in status(), status()
+    n = kept.number("blocks")
+    assert until(lambda: kept.number("blocks") >= n + 200), kept.lines[-3:]
+    assert not kept.last("cut") and not kept.last("BROKEN"), kept.lines[-3:]
 
 
 if __name__ == "__main__":

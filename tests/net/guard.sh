@@ -45,33 +45,191 @@ ms=$((($(date +%s%N) - t0) / 1000000))
 true_that "repaired after $ms ms" test "$ms" -lt 5000
 is "ok lost=1" privd events 100
 
-# Everything flushed, and this time privd is awake.
-sleep 1.1
-nft flush ruleset
-is "ok lost=2" privd events 3000
-is open tcp 1.1.1.1
-is refused tcp 8.8.8.8
+# What was counted, for `coppice status`.
+counted() { sed -n 's/^\([0-9]*\) 20[0-9TZ:-]* \(.*\)/\1 \2/p' "$scratch/rules-lost"; }
+is "1 somebody else changed the table" counted
 
-# Edits: a rule too many, a rule too few, an element, a whole chain emptied.
-n=2
-edited() {
-	sleep 1.1
-	nft "$@"
-	n=$((n + 1))
-	is "ok lost=$n" privd events 3000
+# Edits of every kind, with privd awake.  Each is noticed within five seconds,
+# said and counted; then it is as if nothing had been.
+n=1
+noticed() { # WHAT, after the edit
+	local t0=$1 ms
+	is "ok lost=$n" privd events 5000
+	ms=$((($(date +%s%N) - t0) / 1000000))
+	true_that "$2: noticed after $ms ms" test "$ms" -lt 5000
+	is "$n somebody else changed the table" counted
 	is open tcp 1.1.1.1
 	is refused tcp 8.8.8.8
+	[ -z "$has6" ] || is open tcp 2606:4700:4700::1111
 }
-edited insert rule inet coppice judge_out accept
-edited delete rule inet coppice sb1 handle "$(nft -a list chain inet coppice sb1 |
-	sed -n 's/.*comment "denied" # handle //p')"
-edited add element inet coppice live '{ 0x7777 }'
+edited() {
+	local t0
+	sleep 1.1
+	t0=$(date +%s%N)
+	nft "$@" || fail "nft $*"
+	n=$((n + 1))
+	noticed "$t0" "$*"
+}
+handle_of() { nft -a list chain inet coppice "$1" | sed -n "s/.*$2.* # handle //p" | head -n 1; }
+
+edited flush ruleset
+edited delete table inet coppice
+edited flush table inet coppice
+edited add table inet coppice '{ flags dormant; }'
 edited flush chain inet coppice source
+edited flush chain inet coppice forward
+edited flush chain inet coppice judge_in
+edited flush chain inet coppice sb1
+edited flush set inet coppice live
+edited flush map inet coppice gen
+edited flush set inet coppice sb1_ok4
+edited flush set inet coppice src4
+edited insert rule inet coppice judge_out accept
+edited insert rule inet coppice judge_in accept
+edited insert rule inet coppice source accept
+edited insert rule inet coppice sb1 accept
+edited add rule inet coppice prerouting accept
+edited delete rule inet coppice sb1 handle "$(handle_of sb1 'comment "denied"')"
+edited replace rule inet coppice forward handle "$(handle_of forward judge_out)" accept
+edited add element inet coppice live '{ 0x7777 }'
+edited add element inet coppice sb1_ok4 '{ 8.8.8.8 }'
+edited add element inet coppice gen '{ "cop9" : 0x7777 }'
+edited delete element inet coppice out '{ "cop1" }'
+edited add chain inet coppice ours '{ type filter hook forward priority -10; }'
+edited add set inet coppice ours '{ type ipv4_addr; }'
+edited chain inet coppice forward '{ policy drop; }'
+if [ -n "$has6" ]; then
+	edited add element inet coppice sb1_ok6 '{ ::1 }'
+	edited flush set inet coppice sb1_ok6
+	edited flush set inet coppice src6
+fi
+
+# The same behind privd's back: stopped, it was told of too much to hear all.
+missed() { # WHAT it finds when it looks, and the edit
+	n=$((n + 1))
+	kill -STOP "$pid"
+	nft add table ip noise
+	nft add set ip noise s '{ type mark; }'
+	echo "add element ip noise s { $(seq -s, 100000) }" | nft -f -
+	nft "${@:2}" || fail "nft $*"
+	nft delete table ip noise
+	kill -CONT "$pid"
+	is "ok lost=$n" privd events 5000
+	got=$(counted)
+	is "$n $1" sed "s/element [0-9a-f]* is/element N is/" <<<"$got"
+	is open tcp 1.1.1.1
+	is refused tcp 8.8.8.8
+	sleep 1.1
+}
+missed "set live: element N is not as we make it" \
+	add element inet coppice live '{ 0 }'
+missed "set sb1_ok4 is not as we make it" \
+	add element inet coppice sb1_ok4 '{ 8.8.8.8 }'
+missed "set live: element N is not as we make it" \
+	flush set inet coppice live
+missed "set live: element N is not as we make it" \
+	add element inet coppice gen "{ \"cop2\" : $(nft list set inet coppice live |
+		sed -n 's/.*elements = { \(0x[0-9a-f]*\).*/\1/p') }"
+missed "slot 1 has another birth or generation" \
+	replace rule inet coppice sb1 handle "$(handle_of sb1 "previous tenant")" \
+	'ct mark != 0 ct mark < 0x77777777 counter drop comment "the slot'"'"'s previous tenant"'
+missed "chain judge_out is not as we make it" \
+	insert rule inet coppice judge_out accept
+lost=$n
+
+# Routing rules: both families, each of the three.
+mended() {
+	n=$((n + 1))
+	becomes "$n routing rules were gone: $1" counted
+}
+rules() { ip rule; [ -z "$has6" ] || ip -6 rule; }
+had=$(rules)
+for f in 4 ${has6:+6}; do
+	net=10.78.0.0/16
+	[ "$f" = 4 ] || net=fd77::/64
+	ip "-$f" rule del prio 1918 || fail "no rule 1918 of IPv$f"
+	mended 1
+	sleep 1.1
+	ip "-$f" rule del prio 1917 && ip "-$f" rule del prio 1919 &&
+		ip "-$f" rule del prio 1918 || fail "no rules of IPv$f"
+	mended 3
+	is "$had" rules
+	sleep 1.1
+	ip "-$f" rule add from "$net" lookup main prio 30000
+	ip "-$f" rule del prio 30000
+done
+is "ok lost=$lost" privd events 100
+
+# Live flows and a lost table.  The slot's last tenant left one behind that its
+# server goes on pushing through; this tenant's stream is allowed.
+sleep 1.1
+heard() { in_sb 2 "$peer" hear "$1" 300; }
+link 2
+must apply 2 + birth
+in_sb 2 "$peer" knock 1.1.1.1 8 4000
+true_that "the push arrives" test "$(heard 4000)" -gt 10
+must clear 2
+must apply 2 + birth -8.8.8.8/32
+is 0 heard 4000
+in_sb 2 "$peer" knock 1.0.0.1 8 4001
+true_that "the new tenant's own push arrives" test "$(heard 4001)" -gt 10
+streams() {
+	local f
+	for f in 1.1.1.1 ${has6:+2606:4700:4700::1111}; do
+		in_sb 2 "$peer" stream "$f" 9000 "$1" >"$scratch/stream.$f" &
+		streaming+=($!)
+	done
+	sleep 0.5
+}
+whole() {
+	local f got
+	wait "${streaming[@]}"
+	streaming=()
+	for f in 1.1.1.1 ${has6:+2606:4700:4700::1111}; do
+		got=$(cat "$scratch/stream.$f")
+		case $got in
+		*[!0-9]* | '') fail "stream of $f: $got" ;;
+		*) true_that "stream of $f: $got bytes" test "$got" -gt 2000000 ;;
+		esac
+	done
+}
+streaming=()
+streams 8
+for how in "flush ruleset" "delete table inet coppice" "flush chain inet coppice source" "flush set inet coppice live"; do
+	# shellcheck disable=SC2086
+	nft $how
+	lost=$((lost + 1))
+	is "ok lost=$lost" privd events 5000
+	is 0 heard 4000
+	true_that "the push goes on after $how" test "$(heard 4001)" -gt 10
+	sleep 1.1
+done
+whole
+# Nobody there to repair for a second: then the same streams go on.
+streams 8
+kill -STOP "$pid"
+nft flush ruleset
+sleep 0.5
+is 0 heard 4000
+is 0 heard 4001
+kill -CONT "$pid"
+lost=$((lost + 1))
+is "ok lost=$lost" privd events 5000
+is 0 heard 4000
+true_that "the push goes on" test "$(heard 4001)" -gt 10
+whole
+stale() { privd state 2 | sed 's/.*stale=//'; }
+got=$(stale)
+true_that "the last tenant's packets are counted ($got)" test "$got" -gt 5
+got=$(nft list table inet coppice_guard | grep -c 'packets [1-9].*answers to sandboxes')
+true_that "answers were held back in the meantime ($got)" test "$got" -ge 1
+# It is not somebody else's to change.
+nft delete table inet coppice_guard 2>/dev/null && fail "anybody may delete the guard"
 
 # Other people's tables are no reason to do anything.
 nft add table ip theirs
 nft add chain ip theirs c '{ type filter hook forward priority 10; }'
 nft delete table ip theirs
 sleep 5.5
-is "ok lost=$n" privd events 100
+is "ok lost=$lost" privd events 100
 done_testing

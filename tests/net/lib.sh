@@ -217,6 +217,7 @@ privd_start() { # [CONF LINE...]
 	{
 		echo "ipv6 = $([ -n "$has6" ] && echo yes || echo no)"
 		echo "log_level = ${COP_LOG:-info}"
+		echo "state_dir = $scratch"
 		printf '%s\n' "$@"
 	} >"$privd_conf"
 	rm -f "$scratch/in" "$scratch/out"

@@ -27,7 +27,7 @@
 #include "nft/linux/attr.h"
 #include "nft/read.h"
 
-enum { LOOK_MS = 5000, REBUILD_MS = 1000 };
+enum { LOOK_MS = 4000, REBUILD_MS = 1000 };
 
 static bool
 is_ours(const struct nlmsghdr *h)
@@ -48,49 +48,6 @@ is_ours(const struct nlmsghdr *h)
 				   sizeof(NFT_TABLE)) == 0;
 	}
 	return false;
-}
-
-static void
-rebuild(struct rules_kernel *k)
-{
-	struct rules *r = k->r;
-	struct mono t0 = mono_now();
-	struct err e;
-
-	k->last_rebuild = t0;
-	if (rules_restore(r, &e) < 0) {
-		log_error("rules.rebuild err=\"%s\"", e.msg);
-		loop_timer_start(k->events.loop, &k->rebuild, REBUILD_MS);
-		return;
-	}
-	log_warn("rules.rebuilt times=%llu us=%llu",
-	    (unsigned long long)r->nrebuilt,
-	    (unsigned long long)(mono_now().ns - t0.ns) / 1000);
-	r->on_lost(r);
-}
-
-static void
-on_rebuild(struct loop_timer *w)
-{
-	rebuild(container_of(w, struct rules_kernel, rebuild));
-}
-
-/* At once, but not in a race with somebody who keeps flushing. */
-static void
-lost(struct rules_kernel *k, const char *why)
-{
-	uint64_t since = mono_ms(k->last_rebuild, mono_now());
-
-	if (k->rebuild.active)
-		return;
-	k->r->nlost++;
-	log_error("rules.lost because=\"%s\" times=%llu", why,
-	    (unsigned long long)k->r->nlost);
-	if (since >= REBUILD_MS)
-		rebuild(k);
-	else
-		loop_timer_start(
-		    k->events.loop, &k->rebuild, REBUILD_MS - since);
 }
 
 /* Counts transactions of others; true if one touched our table. */
@@ -129,6 +86,65 @@ read_events(struct rules_kernel *k, bool *missed)
 		else if (!(n < 0 && errno == EINTR))
 			return foreign;
 	}
+}
+
+/*
+ * The kernel may still be telling of what we have acted upon.  It is done with
+ * that once it takes a transaction of ours, and then whatever was said about
+ * the table is about one that is gone.
+ */
+static int
+hear_out(struct rules_kernel *k, struct err *e)
+{
+	bool missed = false;
+
+	nft_batch_begin(&k->b);
+	nft_put_no_table(&k->b);
+	if (nft_send(&k->nl, &k->b, e) < 0)
+		return -1;
+	(void)read_events(k, &missed);
+	return 0;
+}
+
+static void
+rebuild(struct rules_kernel *k)
+{
+	struct rules *r = k->r;
+	struct mono t0 = mono_now();
+	struct err e;
+
+	k->last_rebuild = t0;
+	if (hear_out(k, &e) < 0 || rules_restore(r, &e) < 0) {
+		log_error("rules.rebuild err=\"%s\"", e.msg);
+		loop_timer_start(k->events.loop, &k->rebuild, REBUILD_MS);
+		return;
+	}
+	log_warn("rules.rebuilt times=%llu us=%llu",
+	    (unsigned long long)r->nrebuilt,
+	    (unsigned long long)(mono_now().ns - t0.ns) / 1000);
+	r->on_lost(r);
+}
+
+static void
+on_rebuild(struct loop_timer *w)
+{
+	rebuild(container_of(w, struct rules_kernel, rebuild));
+}
+
+/* At once, but not in a race with somebody who keeps flushing. */
+static void
+lost(struct rules_kernel *k, const char *why)
+{
+	uint64_t since = mono_ms(k->last_rebuild, mono_now());
+
+	if (k->rebuild.active)
+		return;
+	rules_lost(k->r, why);
+	if (since >= REBUILD_MS)
+		rebuild(k);
+	else
+		loop_timer_start(
+		    k->events.loop, &k->rebuild, REBUILD_MS - since);
 }
 
 static int compare_all(struct rules_kernel *k, struct err *e);
@@ -178,18 +194,35 @@ on_events(struct loop_io *w, unsigned events)
 		look(k, true);
 }
 
-static void
-no_slot(struct nft_found *f, uint32_t slot, uint32_t value)
-{
-	(void)f;
-	(void)slot;
-	(void)value;
-}
-
+/* What is there, against what we know that we have sent. */
 struct looking {
 	struct nft_found f;
 	struct rules *r;
+	uint32_t nslots, ngens;
+	uint32_t wrong; /* the first slot with another BIRTH or generation */
 };
+
+static void
+found_slot(struct nft_found *f, uint32_t slot, uint32_t birth)
+{
+	struct looking *l = container_of(f, struct looking, f);
+
+	l->nslots++;
+	if (l->wrong == 0 && (slot > l->r->nslots || !l->r->slots[slot].made ||
+				 l->r->slots[slot].birth != birth))
+		l->wrong = slot;
+}
+
+static void
+found_gen(struct nft_found *f, uint32_t slot, uint32_t gen)
+{
+	struct looking *l = container_of(f, struct looking, f);
+
+	l->ngens++;
+	if (l->wrong == 0 &&
+	    (slot > l->r->nslots || l->r->slots[slot].gen != gen))
+		l->wrong = slot;
+}
 
 static void
 want_slot(struct nft_found *f, uint32_t slot, struct nft_slot *out)
@@ -201,16 +234,105 @@ want_slot(struct nft_found *f, uint32_t slot, struct nft_slot *out)
 }
 
 static int
+compare_ok(struct rules_kernel *k, uint32_t slot, const struct np_ok *want,
+    struct err *e)
+{
+	struct np_ok is = { .family = want->family };
+	int rc = nft_read_ok(&k->nl, slot, want->family, &is, e);
+
+	if (rc == 0)
+		rc = is.n != want->n;
+	for (size_t i = 0; rc == 0 && i < is.n; i++)
+		rc = is.v[i].range.lo != want->v[i].range.lo ||
+		     is.v[i].range.hi != want->v[i].range.hi;
+	if (rc > 0)
+		err_set(e, ERR_CONFLICT, "set sb%u_ok%d is not as we make it",
+		    slot, (int)want->family);
+	np_ok_fini(&is);
+	return rc;
+}
+
+static int
+compare_slots(struct rules_kernel *k, const struct looking *l, struct err *e)
+{
+	uint32_t nslots = 0, ngens = 0;
+	int rc = 0;
+
+	for (uint32_t i = 1; i <= k->r->nslots && rc == 0; i++) {
+		const struct rules_slot *s = &k->r->slots[i];
+
+		nslots += s->made;
+		ngens += s->made && s->gen != 0;
+		/* What we have not read yet, we have not changed either. */
+		if (!s->made || !s->known)
+			continue;
+		rc = compare_ok(k, i, &s->reach.ok4, e);
+		if (rc == 0 && k->c.v6)
+			rc = compare_ok(k, i, &s->reach.ok6, e);
+	}
+	if (rc != 0)
+		return rc;
+	if (l->wrong != 0)
+		err_set(e, ERR_CONFLICT,
+		    "slot %u has another birth or generation", l->wrong);
+	else if (nslots != l->nslots || ngens != l->ngens)
+		err_set(e, ERR_CONFLICT, "%u slots of %u, %u generations of %u",
+		    l->nslots, nslots, l->ngens, ngens);
+	else
+		return 0;
+	return 1;
+}
+
+static int
 compare_all(struct rules_kernel *k, struct err *e)
 {
 	struct looking l = {
-		.f = { .on_slot = no_slot,
-		    .on_gen = no_slot,
+		.f = { .on_slot = found_slot,
+		    .on_gen = found_gen,
 		    .want_slot = want_slot },
 		.r = k->r,
 	};
+	int rc = nft_read_all(&k->nl, &k->c, &l.f, e);
 
-	return nft_read_all(&k->nl, &k->c, &l.f, e);
+	return rc == 0 ? compare_slots(k, &l, e) : rc;
+}
+
+/* --- routing rules ----------------------------------------------------------
+ */
+
+/* They hold nothing back while the table stands, so no policy is at stake. */
+static void
+mend(struct rules_kernel *k)
+{
+	struct err e;
+	char why[64];
+	int n;
+
+	k->last_mend = mono_now();
+	n = iprule_add(k->r->cf, &e);
+	if (n < 0)
+		log_error("rules.mend err=\"%s\"", e.msg);
+	if (n <= 0)
+		return;
+	(void)snprintf(why, sizeof(why), "routing rules were gone: %d", n);
+	rules_lost(k->r, why);
+}
+
+/* Ours and others' changes alike: looking costs little, but not in a race. */
+static void
+on_iprules(struct loop_io *w, unsigned events)
+{
+	struct rules_kernel *k = container_of(w, struct rules_kernel, iprules);
+	uint64_t since = mono_ms(k->last_mend, mono_now());
+	static char buf[8192];
+	ssize_t n;
+
+	(void)events;
+	do
+		n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	while (n > 0 || (n < 0 && errno == EINTR));
+	loop_timer_start(
+	    w->loop, &k->look, since >= REBUILD_MS ? 0 : REBUILD_MS - since);
 }
 
 static void
@@ -223,6 +345,7 @@ on_look(struct loop_timer *w)
 		lost(k, "somebody else changed the table");
 	else
 		look(k, missed);
+	mend(k);
 	loop_timer_start(w->loop, w, LOOK_MS);
 }
 
@@ -302,6 +425,10 @@ guard_start(struct rules *r, struct loop *l, struct err *e)
 		return -1;
 	k->events.on_ready = on_events;
 	loop_io_set(l, &k->events, LOOP_READ);
+	if (iprule_watch(&k->iprules.fd, e) < 0)
+		return -1;
+	k->iprules.on_ready = on_iprules;
+	loop_io_set(l, &k->iprules, LOOP_READ);
 	k->look.on_time = on_look;
 	k->rebuild.on_time = on_rebuild;
 	loop_timer_start(l, &k->look, LOOK_MS);
@@ -316,7 +443,9 @@ void
 guard_stop(struct rules_kernel *k)
 {
 	loop_io_stop(&k->events);
+	loop_io_stop(&k->iprules);
 	loop_timer_stop(&k->look);
 	loop_timer_stop(&k->rebuild);
 	drop_fd(&k->events.fd);
+	drop_fd(&k->iprules.fd);
 }

@@ -90,9 +90,12 @@ one(int fd, uint16_t type, const struct fib *f, const struct np_prefix *net)
 	return ask(fd, h);
 }
 
+/* How many were done: the others are as they should be already. */
 static int
 all(const struct conf *cf, uint16_t type, int fine, struct err *e)
 {
+	int done = 0;
+
 	const struct np_prefix *nets[] = { &cf->net4, &cf->net6 };
 	autoclose int fd =
 	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -103,13 +106,14 @@ all(const struct conf *cf, uint16_t type, int fine, struct err *e)
 		for (size_t k = 0; k < countof(fibs); k++) {
 			int rc = one(fd, type, &fibs[k], nets[i]);
 
+			done += rc == 0;
 			if (rc == 0 || rc == fine)
 				continue;
 			errno = rc;
 			return err_sys(e, "routing rule %u of IPv%d",
 			    fibs[k].prio, (int)nets[i]->family);
 		}
-	return 0;
+	return done;
 }
 
 int
@@ -119,7 +123,23 @@ iprule_add(const struct conf *cf, struct err *e)
 }
 
 int
+iprule_watch(int *fd, struct err *e)
+{
+	struct sockaddr_nl me = { .nl_family = AF_NETLINK };
+	const int groups[] = { RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE };
+
+	*fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (*fd < 0 || bind(*fd, (struct sockaddr *)&me, sizeof(me)) < 0)
+		return err_sys(e, "routing rules: events");
+	for (size_t i = 0; i < countof(groups); i++)
+		if (setsockopt(*fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+			&groups[i], sizeof(groups[i])) < 0)
+			return err_sys(e, "routing rules: events");
+	return 0;
+}
+
+int
 iprule_remove(const struct conf *cf, struct err *e)
 {
-	return all(cf, RTM_DELRULE, ENOENT, e);
+	return all(cf, RTM_DELRULE, ENOENT, e) < 0 ? -1 : 0;
 }

@@ -130,7 +130,7 @@ adopt(struct rules *r, struct err *e)
 		rc = nft_read_all(&k->nl, &k->c, &a.f, &why);
 		if (rc == 0)
 			return 0;
-		log_warn("rules.table-bad err=\"%s\"", why.msg);
+		rules_lost(r, why.msg);
 		memset(r->slots, 0, (r->nslots + 1) * sizeof(*r->slots));
 	}
 	r->rebuilt = true;
@@ -220,6 +220,19 @@ look_at_helpers(void)
 		log_error("rules.helpers are=on err=\"%s\"", strerror(errno));
 }
 
+/* Without it a lost table costs the busy flows, and nothing else. */
+static void
+drop_anchor(struct rules *r)
+{
+	struct rules_kernel *k = r->k;
+	struct err e;
+
+	nft_batch_begin(&k->b);
+	nft_put_anchor(&k->b, &r->cf->net4, r->cf->ipv6 ? &r->cf->net6 : NULL);
+	if (nft_send(&k->nl, &k->b, &e) < 0)
+		log_warn("rules.anchor err=\"%s\"", e.msg);
+}
+
 int
 rules_kernel_open(struct rules *r, struct err *e)
 {
@@ -231,7 +244,8 @@ rules_kernel_open(struct rules *r, struct err *e)
 		return err_sys(e, "rules");
 	r->k = k;
 	k->r = r;
-	k->nl.fd = k->events.fd = -1;
+	k->nl.fd = k->events.fd = k->iprules.fd = -1;
+	rules_lost_init(r);
 	nft_batch_init(&k->b, BATCH_MAX);
 	host_conf(r->cf, &k->c);
 	look_at_helpers();
@@ -241,6 +255,7 @@ rules_kernel_open(struct rules *r, struct err *e)
 		rules_kernel_close(r);
 		return -1;
 	}
+	drop_anchor(r);
 	return 0;
 }
 

@@ -16,12 +16,13 @@ struct rules_kernel {
 	/* guard.c */
 	struct rules *r;
 	struct loop_io events;
+	struct loop_io iprules;
 	struct loop_timer look, rebuild;
 	uint64_t table;	  /* handle of our table */
 	uint32_t genid;	  /* of the last look */
 	uint64_t commits; /* nl.ncommits at the last look */
 	uint32_t others;  /* transactions of others heard of since */
-	struct mono last_rebuild;
+	struct mono last_rebuild, last_mend;
 };
 
 int rules_socket(int *fd, struct err *e);
@@ -44,7 +45,10 @@ void guard_rest(struct rules_kernel *k, bool rest);
  * iprule.c: the second barrier.  A packet from a slot that our table has not
  * seen, because the table is gone, has no route.
  */
+/* How many were missing. */
 int iprule_add(const struct conf *cf, struct err *e);
+/* A socket that can be read when somebody changes any. */
+int iprule_watch(int *fd, struct err *e);
 int iprule_remove(const struct conf *cf, struct err *e);
 
 /*

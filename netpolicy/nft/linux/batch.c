@@ -90,7 +90,8 @@ nft_msg(struct nft_batch *b, uint16_t type, uint16_t flags, uint16_t table_attr)
 		return NULL;
 	b->last = b->len;
 	b->nmsgs++;
-	mnl_attr_put_strz(h, table_attr, NFT_TABLE);
+	mnl_attr_put_strz(
+	    h, table_attr, b->table != NULL ? b->table : NFT_TABLE);
 	return h;
 }
 
@@ -99,6 +100,7 @@ nft_batch_begin(struct nft_batch *b)
 {
 	b->len = b->nmsgs = b->last = 0;
 	b->failed = false;
+	b->table = NULL;
 	b->first = b->seq;
 	nft_msg_end(b, header(b, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC,
 			   NFNL_SUBSYS_NFTABLES));
