@@ -515,7 +515,7 @@ say_last(const struct end *e)
 	memcpy(&ack, e->last + 28, sizeof(ack));
 	(void)inet_ntop(AF_INET, e->last + 12, src, sizeof(src));
 	(void)inet_ntop(AF_INET, e->last + 16, dst, sizeof(dst));
-	printf("%s %u %s %u %u %u\n", src, e->last[20] << 8 | e->last[21], dst,
+	printf("%s %d %s %d %u %u\n", src, e->last[20] << 8 | e->last[21], dst,
 	    e->last[22] << 8 | e->last[23], ntohl(seq), ntohl(ack));
 }
 

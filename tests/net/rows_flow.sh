@@ -65,6 +65,10 @@ from_now sb1 "too many flows"
 t_after=$(median)
 is 20 grep -c '^[0-9]*$' "$scratch/times"
 counts 0
+# The slot's next tenant has all of its own.
+must clear 2
+must apply 2 + birth
+gets inet sb2 ip dst=$ok tcp sport=40072 dport=5072 data
 true_that "connecting took $t_before us, and beside a full one $t_after us" \
     test "$t_after" -lt $((4 * t_before + 20000))
 ask settle
