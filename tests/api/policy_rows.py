@@ -332,7 +332,7 @@ def _():
     silent.until(b"on")
     slot = slot_of(a)
     a.kill()
-    is_new(reused(slot, 12))
+    is_new(reused(slot, 30))
     log = (pathlib.Path(coppice.STATE) / "log").read_text()
     assert "slots.failed" not in log, [l for l in log.splitlines() if "slots.failed" in l]
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # C16: 1,500 flows and more open while the policy flips 1,000 times; no packet
-# to a denied address 5 ms after a tightening returned.
+# to a denied address that was sent after a tightening had returned.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 internet
