@@ -1,6 +1,10 @@
 /*
- * diag.c - the connected sockets inside a slot, and their end: by sock_diag,
+ * diag.c - the TCP connections inside a slot, and their end: by sock_diag,
  * asked through a netlink socket that is opened in the slot's network.
+ *
+ * UDP is left alone: a socket that was ended stays unconnected for good, and
+ * a flow of datagrams shall go on when the policy is loosened again.  Who
+ * sends on it is told by ICMP.
  */
 #include "sub_int.h"
 
@@ -26,7 +30,6 @@ enum {
 	TCP_STATES = 1 << TCP_ESTABLISHED | 1 << TCP_SYN_SENT |
 		     1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 |
 		     1 << TCP_CLOSE_WAIT | 1 << TCP_LAST_ACK | 1 << TCP_CLOSING,
-	UDP_STATES = 1 << TCP_ESTABLISHED, /* connected */
 };
 
 struct ask {
@@ -36,7 +39,6 @@ struct ask {
 
 struct list {
 	struct np_addr own4, own6;
-	uint8_t proto;
 	struct spawn_socket *v;
 	uint32_t n, cap;
 };
@@ -159,7 +161,7 @@ add(struct list *l, const struct nlmsghdr *h, struct err *e)
 	s = &l->v[l->n];
 	*s = (struct spawn_socket){
 		.family = d.idiag_family == AF_INET6 ? 6 : 4,
-		.proto = l->proto,
+		.proto = IPPROTO_TCP,
 		.state = d.idiag_state,
 		.port = ntohs(d.id.idiag_dport),
 		.from_port = ntohs(d.id.idiag_sport),
@@ -175,16 +177,15 @@ add(struct list *l, const struct nlmsghdr *h, struct err *e)
 }
 
 static int
-dump(int fd, uint8_t family, uint8_t proto, struct list *l, struct err *e)
+dump(int fd, uint8_t family, struct list *l, struct err *e)
 {
 	const struct inet_diag_req_v2 r = {
 		.sdiag_family = family,
-		.sdiag_protocol = proto,
-		.idiag_states = proto == IPPROTO_TCP ? TCP_STATES : UDP_STATES,
+		.sdiag_protocol = IPPROTO_TCP,
+		.idiag_states = TCP_STATES,
 	};
 	char buf[DUMP_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 
-	l->proto = proto;
 	if (ask(fd, NLM_F_DUMP, SOCK_DIAG_BY_FAMILY, &r, e) < 0)
 		return -1;
 	for (;;) {
@@ -210,7 +211,6 @@ int
 sub_connected(struct substrate *s, const struct sub_unit *u,
     struct spawn_socket **out, uint32_t *n, struct err *e)
 {
-	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
 	autoclose int fd = open_inside(s, u, e);
 	struct link_addr own;
 	struct list l = { .n = 0 };
@@ -220,13 +220,12 @@ sub_connected(struct substrate *s, const struct sub_unit *u,
 	link_addr(u->ref.slot, &s->cf.net4, s->ipv6 ? &s->cf.net6 : NULL, &own);
 	l.own4 = own.sb4;
 	l.own6 = own.sb6;
-	for (size_t i = 0; i < countof(protos); i++)
-		/* Of the IPv6 family where IPv4 is mapped into it, too. */
-		if (dump(fd, AF_INET, protos[i], &l, e) < 0 ||
-		    (s->ipv6 && dump(fd, AF_INET6, protos[i], &l, e) < 0)) {
-			free(l.v);
-			return -1;
-		}
+	/* Of the IPv6 family where IPv4 is mapped into it, too. */
+	if (dump(fd, AF_INET, &l, e) < 0 ||
+	    (s->ipv6 && dump(fd, AF_INET6, &l, e) < 0)) {
+		free(l.v);
+		return -1;
+	}
 	*out = l.v;
 	*n = l.n;
 	return 0;
