@@ -62,6 +62,8 @@ take_on(struct pfm_parser *p, struct pfm_rule *r, struct err *e)
 static int
 take_state_opt(struct pfm_parser *p, struct pfm_rule *r, struct err *e)
 {
+	struct pfm_lex was;
+
 	if (pfm_lex_is(&p->l, "if-bound") && !r->if_bound) {
 		r->if_bound = true;
 		return pfm_lex_next(&p->l, e);
@@ -70,9 +72,12 @@ take_state_opt(struct pfm_parser *p, struct pfm_rule *r, struct err *e)
 		return pfm_lex_bad(&p->l, "max or if-bound is wanted, once", e);
 	if (pfm_lex_next(&p->l, e) < 0)
 		return -1;
-	if (pfm_lex_is(&p->l, "0"))
-		return pfm_lex_bad(&p->l, "a maximum of nothing", e);
-	return pfm_take_number(p, UINT32_MAX, &r->max, e);
+	was = p->l;
+	if (pfm_take_number(p, UINT32_MAX, &r->max, e) < 0)
+		return -1;
+	if (r->max == 0)
+		return pfm_lex_bad(&was, "a maximum of nothing", e);
+	return 0;
 }
 
 static int

@@ -8,7 +8,9 @@
  *    once, so no packet meets half of it.
  * 2. the states of what is revoked, and no others: rules do not touch states.
  * 3. the same once more: a packet that met the old rules may have left its
- *    state behind while 2 was under way.
+ *    state behind while 2 was under way.  (What it may leave on the uplink
+ *    alone lets nothing through: the sandbox's interface has no state for
+ *    it, in either direction.)
  *
  * The first step fails as a whole and nothing has changed.  If a later one
  * fails, `undo` leads back to the old policy, in force as it was; what 2 has
