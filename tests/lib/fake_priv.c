@@ -1,5 +1,6 @@
 #include "tests/lib/fake_priv.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "base/own.h"
 #include "dataplane/proxy/route_msg.h"
+#include "io/memfile.h"
 
 struct fake_held {
 	struct fake_held *next;
@@ -55,7 +57,7 @@ post(struct seqpkt *to, uint16_t type, uint32_t seq, const void *body,
 
 static void
 hold(struct fake_world *w, struct seqpkt *to, uint16_t type, uint32_t seq,
-    const void *body, size_t len)
+    const void *body, size_t len, int fd)
 {
 	struct spawn_hdr hd = {
 		.type = type, .len = (uint32_t)len, .seq = seq
@@ -66,7 +68,7 @@ hold(struct fake_world *w, struct seqpkt *to, uint16_t type, uint32_t seq,
 		abort();
 	h->next = w->held;
 	h->to = to;
-	h->fd = -1;
+	h->fd = fd;
 	h->len = sizeof(hd) + len;
 	memcpy(h->msg, &hd, sizeof(hd));
 	memcpy(h->msg + sizeof(hd), body, len);
@@ -74,16 +76,29 @@ hold(struct fake_world *w, struct seqpkt *to, uint16_t type, uint32_t seq,
 }
 
 void
-fake_let_go(struct fake_world *w)
+fake_let_go_of(struct fake_world *w, const struct seqpkt *who)
 {
-	while (w->held != NULL) {
-		struct fake_held *h = w->held;
+	struct fake_held **at = &w->held;
+
+	while (*at != NULL) {
+		struct fake_held *h = *at;
 		struct err e;
 
-		w->held = h->next;
-		(void)seqpkt_post(h->to, h->msg, h->len, NULL, 0, &e);
+		if (who != NULL && h->to != who) {
+			at = &h->next;
+			continue;
+		}
+		*at = h->next;
+		(void)seqpkt_post(
+		    h->to, h->msg, h->len, &h->fd, h->fd >= 0, &e);
 		free(h);
 	}
+}
+
+void
+fake_let_go(struct fake_world *w)
+{
+	fake_let_go_of(w, NULL);
 }
 
 /* --- rules
@@ -114,6 +129,13 @@ apply(struct fake_world *w, const void *body, struct err *e)
 	return 0;
 }
 
+/* Anything that can be read stands for the kernel's log. */
+static int
+log_socket(void)
+{
+	return open("/dev/zero", O_RDONLY | O_CLOEXEC);
+}
+
 static int
 rules_op(struct fake_world *w, uint16_t type, const void *body,
     struct rules_reply *r)
@@ -134,6 +156,7 @@ rules_op(struct fake_world *w, uint16_t type, const void *body,
 		w->rules_slots = slots.first + slots.n - 1;
 		return 0;
 	case RULES_APPLY:
+		r->revoked = w->revoked;
 		return apply(w, body, &r->err);
 	case RULES_FLOWS:
 		return 0;
@@ -163,9 +186,10 @@ on_rules(
 	r.seq = h.seq;
 	r.rc = rules_op(w, h.type, (const char *)msg + sizeof(h), &r);
 	if (h.type == RULES_APPLY && w->hold_apply)
-		hold(w, c, h.type, h.seq, &r, sizeof(r));
+		hold(w, c, h.type, h.seq, &r, sizeof(r), -1);
 	else
-		post(c, h.type, h.seq, &r, sizeof(r), -1);
+		post(c, h.type, h.seq, &r, sizeof(r),
+		    h.type == RULES_HELLO ? log_socket() : -1);
 }
 
 /* --- spawn
@@ -321,6 +345,21 @@ tell_found(struct fake_world *w)
 }
 
 static int
+cut(struct fake_world *w, const void *body, struct spawn_reply *r)
+{
+	struct spawn_cut q;
+
+	memcpy(&q, body, sizeof(q));
+	if (q.n < 1 || q.n > SPAWN_CUT_MAX || w->ncut + q.n > FAKE_SOCKETS)
+		return err_set(&r->err, ERR_BUG, "%u to cut", q.n);
+	memcpy(w->cut + w->ncut, (const char *)body + sizeof(q),
+	    q.n * sizeof(w->cut[0]));
+	w->ncut += q.n;
+	r->ncut = q.n;
+	return standing(w, body, &r->err) != NULL ? 0 : -1;
+}
+
+static int
 spawn_op(struct fake_world *w, const struct spawn_hdr *h, const void *body,
     struct spawn_reply *r, int *fd)
 {
@@ -355,7 +394,13 @@ spawn_op(struct fake_world *w, const struct spawn_hdr *h, const void *body,
 			.disk_total = 1024 << 20 };
 		return standing(w, body, &r->err) != NULL ? 0 : -1;
 	case SPAWN_SOCKETS:
+		r->nsockets = w->nsockets;
+		if (w->nsockets > 0)
+			*fd = memfile_make("sockets", w->sockets,
+			    w->nsockets * sizeof(w->sockets[0]), &r->err);
 		return standing(w, body, &r->err) != NULL ? 0 : -1;
+	case SPAWN_CUT:
+		return cut(w, body, r);
 	case SPAWN_DISCARD:
 		memcpy(&disk, body, sizeof(disk));
 		drop_files(w, disk.id);
@@ -383,8 +428,9 @@ on_spawn(
 	r.seq = h.seq;
 	r.rc = spawn_op(w, &h, body, &r, &fd);
 	if ((h.type == SPAWN_FREEZE && w->hold_freeze) ||
-	    (h.type == SPAWN_THAW && w->hold_thaw))
-		hold(w, c, h.type, h.seq, &r, sizeof(r));
+	    (h.type == SPAWN_THAW && w->hold_thaw) ||
+	    (h.type == SPAWN_SOCKETS && w->hold_sockets))
+		hold(w, c, h.type, h.seq, &r, sizeof(r), fd);
 	else
 		post(c, h.type, h.seq, &r, sizeof(r), fd);
 	if (h.type == SPAWN_HELLO)

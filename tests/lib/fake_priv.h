@@ -13,7 +13,7 @@
 #include "ctl/sandbox/sandbox.h"
 #include "io/seqpkt.h"
 
-enum { FAKE_SLOTS = 64, FAKE_ROUTES = 256 };
+enum { FAKE_SLOTS = 64, FAKE_ROUTES = 256, FAKE_SOCKETS = 600 };
 
 enum fake_step { /* what may be told to fail */
 	FAKE_NOTHING,
@@ -57,6 +57,11 @@ struct fake_world {
 	bool rebuilt;
 	bool hold_freeze; /* FREEZE is answered by fake_let_go() */
 	bool hold_thaw, hold_apply;
+	bool hold_sockets; /* SOCKETS is, by fake_let_go_of(w, &w->spawn) */
+	/* What is connected inside any sandbox; and what was to be cut. */
+	struct spawn_socket sockets[FAKE_SOCKETS], cut[FAKE_SOCKETS];
+	uint32_t nsockets, ncut;
+	uint32_t revoked; /* by every APPLY */
 	unsigned asked[SPAWN_NTYPES], applied;
 	struct engine *en; /* for fake_init() */
 	struct fake_held *held;
@@ -69,6 +74,8 @@ struct engine_fds fake_connect(struct fake_world *w);
 /* As if the engine's process had died: the channels close. */
 void fake_disconnect(struct fake_world *w);
 void fake_let_go(struct fake_world *w);
+/* Only what one of the two privds holds back. */
+void fake_let_go_of(struct fake_world *w, const struct seqpkt *who);
 /* engine_calls.init: 204 in the next round; closes fd. */
 int fake_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
     struct err *e);
