@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "ctl/sandbox/judge.h"
 #include "dataplane/egress/denial_msg.h"
 #include "io/log.h"
 #include "tests/lib/engine_world.h"
@@ -164,6 +165,31 @@ many_sockets(void)
 	world_run(&w, 20);
 	CHECK(w.fake.ncut == FAKE_SOCKETS / 2 && was_cut(2) && !was_cut(1));
 	w.fake.nsockets = 0;
+}
+
+/* Rules for ports are the compiler's, and so is what it says of them. */
+static void
+ports_are_judged(void)
+{
+	static char json[] = "{\"ports\":[{\"protocol\":\"tcp\",\"port\":25,"
+			     "\"access\":\"deny\"}]}";
+	const struct sb_net net = { json, SB_UNSAID };
+	const uint8_t to[16] = { 8, 8, 8, 8 };
+	struct sb_flow f = { to, 4, IPPROTO_TCP, 25 };
+	struct sb_judge j = { .ir = { 0 } };
+	struct np_site site;
+	struct err e;
+
+	np_site_init(&site);
+	CHECK(np_site_builtin(&site, &e) == 0);
+	CHECK(judge_init(&j, &net, &site, &e) == 0);
+	CHECK(judge_denies(&j, &f));
+	f.proto = IPPROTO_UDP;
+	CHECK(!judge_denies(&j, &f));
+	f = (struct sb_flow){ to, 4, IPPROTO_TCP, 26 };
+	CHECK(!judge_denies(&j, &f));
+	judge_fini(&j);
+	np_site_fini(&site);
 }
 
 /* --- denials ----------------------------------------------------------------
@@ -382,6 +408,7 @@ main(void)
 	updates_race();
 	a_sandbox_ends_meanwhile();
 	many_sockets();
+	ports_are_judged();
 	w.fake.revoked = 0;
 	join();
 	rules_are_named();
