@@ -190,6 +190,47 @@ table() {
 	fi
 }
 
+# How a test says that it tries a row of the bypass catalogue.
+tries() { # FILE ROW
+	case $1 in
+	*/rows_*.sh) grep -q "^[[:space:]]*row $2 " "$1" ;;
+	*.py) grep -q "^[[:space:]]*@case(\"$2: " "$1" ;;
+	*) grep -q "^# .*\<$2\>" "$1" ;;
+	esac
+}
+
+# Every row has a test that is there and names it, and every test that names a
+# row is in the row's line.
+catalogue() {
+	awk '/^## / { on = /bypass catalogue/ } on && /^\| [A-Z][0-9]+ \|/' \
+		docs/policy.md >"$got/rows.txt"
+	for row in $(seq -f P%.0f 18) $(seq -f C%.0f 10) C12 C14 C15 C16 C17; do
+		tests=$(grep "^| $row |" "$got/rows.txt" |
+			grep -o '`tests/[^`]*`' | tr -d '`')
+		if [ -z "$tests" ]; then
+			fail "docs/policy.md" "row $row has no test"
+		fi
+		for test in $tests; do
+			if [ -x "$test" ] && tries "$test" "$row"; then
+				pass
+			else
+				fail "docs/policy.md" "row $row: $test does not try it"
+			fi
+		done
+	done
+	grep -oE '^[[:space:]]*(row |@case\(")[CP][0-9]+[: ]' tests/net/rows_*.sh \
+		tests/api/*.py tests/fault/*.py |
+		sed -E 's/:[[:space:]]*(row |@case\(")/ /; s/[: ]*$//' |
+		sort -u >"$got/named.txt"
+	while read -r test row; do
+		if grep -q "^| $row |.*\`$test\`" "$got/rows.txt"; then
+			pass
+		else
+			fail "$test" "tries row $row, and docs/policy.md does not say so"
+		fi
+	done <"$got/named.txt"
+}
+
 nft=
 if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null &&
 	command -v nft >/dev/null && command -v jq >/dev/null; then
@@ -208,5 +249,6 @@ for dir in "$cases"/*/; do
 done
 named
 table
+catalogue
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Somebody else's hands: a table that is flushed or edited lets nothing out, is
-# noticed and made anew; other people's rules and forwarding are left alone.
+# noticed and made anew (row C14); other people's rules and forwarding are left
+# alone.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 internet

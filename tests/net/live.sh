@@ -1,6 +1,6 @@
 #!/bin/bash
 # Live flows: what a new policy denies dies on its next packet, in either
-# direction; what it leaves open does not notice (rows C1 to C3 and C17).
+# direction; what it leaves open does not notice (rows C1, C2, C3 and C17).
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 internet

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a sandbox may reach, and what it never may: allow, deny, private ranges,
-# the host, its neighbours, forged sources, IPv6.  Every "no" follows a "yes".
+# the host, its neighbours, forged sources, IPv6 (rows P4, P6, P9 and P11 among
+# others).  Every "no" follows a "yes".
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 internet
