@@ -47,7 +47,7 @@ network() {
 
 # What one world could leave behind, whoever else runs tests at the time.
 leavings() { # STATE
-	local group
+	local group p
 	group=$(group_of "$1/state")
 	network
 	grep -F "$1" /proc/self/mountinfo | awk '{ print "mount " $5 }'
@@ -55,8 +55,12 @@ leavings() { # STATE
 		sed 's/^/cgroup /'
 	losetup -nO BACK-FILE 2>/dev/null | grep -F "$1/" | sed 's/^/loop /'
 	# By -f, or grep would find itself.
-	grep -lFs -f <(echo "$1/") /proc/[0-9]*/cmdline | sed 's/^/process /'
-	grep -lFs -f <(echo "$group") /proc/[0-9]*/cgroup | sed 's/^/process /'
+	{
+		grep -lFs -f <(echo "$1/") /proc/[0-9]*/cmdline
+		grep -lFs -f <(echo "$group") /proc/[0-9]*/cgroup
+	} | while read -r p; do
+		echo "process $p: $(tr '\0' ' ' <"${p%/*}/cmdline" | cut -c1-160)"
+	done
 }
 
 # Processes of ours, by what they execute: names can be changed.
