@@ -101,12 +101,13 @@ def stream(address):
 def echo(address):
     log = logs[address]
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.setblocking(False)  # and not connected, or it would be ended with its flow
+    s.setblocking(False)
+    s.connect((address, 9101))
     end = None
     while end is None or now() < end:
         if going():
             try:
-                s.sendto(b"sent at " + struct.pack(">Q", now()), (address, 9101))
+                s.send(b"sent at " + struct.pack(">Q", now()))
                 log["asked"] += 1
             except OSError:
                 pass

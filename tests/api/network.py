@@ -83,14 +83,13 @@ PINGER = r"""
 import socket, struct, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setblocking(False)
-there = ("%s", 7)
-s.connect(there)
+s.connect(("%s", 7))
 sent = got = 0
 while True:
     try:
         s.send(b"sent at " + struct.pack(">Q", time.monotonic_ns()))
     except OSError:
-        s.connect(there)  # it was ended when the policy forbade it
+        pass
     sent += 1
     try:
         while s.recv(100):
