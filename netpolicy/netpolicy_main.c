@@ -22,6 +22,11 @@ static const char help[] =
     "      --gen N         its live generation (0x101); 0: closed\n"
     "      --birth N       its tenant's first generation (that of --gen)\n"
     "      --no-v6         the host has no IPv6\n"
+    "      --max-flows N   connections of one sandbox (4096)\n"
+    "      --max-packets-per-s N\n"
+    "                      nft: packets that it sends (0: no limit)\n"
+    "      --max-egress-mbit N, --max-ingress-mbit N\n"
+    "                      nft: megabits a second, out and in (0: no limit)\n"
     "      --uplink IF     pf: the interface that leads out (vtnet0)\n"
     "      --freebsd N     pf: 14 or 15 (15)\n"
     "  -h, --help          this text\n"
@@ -56,6 +61,10 @@ enum opt {
 	OPT_NO_V6,
 	OPT_UPLINK,
 	OPT_FREEBSD,
+	OPT_MAX_FLOWS,
+	OPT_MAX_PPS,
+	OPT_MAX_EGRESS,
+	OPT_MAX_INGRESS,
 };
 
 static const struct option longs[] = {
@@ -74,6 +83,10 @@ static const struct option longs[] = {
 	{ "no-v6", no_argument, NULL, OPT_NO_V6 },
 	{ "uplink", required_argument, NULL, OPT_UPLINK },
 	{ "freebsd", required_argument, NULL, OPT_FREEBSD },
+	{ "max-flows", required_argument, NULL, OPT_MAX_FLOWS },
+	{ "max-packets-per-s", required_argument, NULL, OPT_MAX_PPS },
+	{ "max-egress-mbit", required_argument, NULL, OPT_MAX_EGRESS },
+	{ "max-ingress-mbit", required_argument, NULL, OPT_MAX_INGRESS },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -146,6 +159,18 @@ take_option(struct cmd_opts *o, int c, const char *last, struct err *e)
 		return 0;
 	case OPT_FREEBSD:
 		return take_number("freebsd", optarg, 14, 15, &o->freebsd, e);
+	case OPT_MAX_FLOWS:
+		return take_number(
+		    "max-flows", optarg, 1, 65535, &o->max_flows, e);
+	case OPT_MAX_PPS:
+		return take_number(
+		    "max-packets-per-s", optarg, 0, 10000000, &o->max_pps, e);
+	case OPT_MAX_EGRESS:
+		return take_number("max-egress-mbit", optarg, 0, 100000,
+		    &o->max_egress_mbit, e);
+	case OPT_MAX_INGRESS:
+		return take_number("max-ingress-mbit", optarg, 0, 100000,
+		    &o->max_ingress_mbit, e);
 	default:
 		return err_set(e, ERR_INVALID,
 		    "\"%.40s\" is unknown or lacks its argument: see "
@@ -186,7 +211,8 @@ run(int argc, char **argv, struct err *e)
 		.gen = GEN_DEFAULT,
 		.v6 = true,
 		.uplink = "vtnet0",
-		.freebsd = 15 };
+		.freebsd = 15,
+		.max_flows = 4096 };
 	int rc = take_options(&o, argc, argv, e);
 
 	if (rc != 0)

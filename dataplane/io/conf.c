@@ -19,6 +19,7 @@ enum kind {
 	K_DOMAIN,
 	K_BOOL,
 	K_U32,
+	K_CAP, /* K_U32, or 0: none */
 	K_NET4,
 	K_NET6,
 	K_SERVERS,  /* list, char [][64] */
@@ -92,6 +93,17 @@ static const struct row {
 	    NULL, "Disk of a sandbox whose template does not say, in MiB." },
 	{ "pids_max", K_U32, N(pids_max), "2048", 32, 4194304, NULL,
 	    "Processes and threads in one sandbox." },
+	{ "max_flows", K_U32, N(max_flows), "4096", 1, 65535, NULL,
+	    "Connections of one sandbox at a time." },
+	{ "max_packets_per_s", K_CAP, N(max_packets_per_s), "0", 100, 10000000,
+	    NULL,
+	    "Packets that one sandbox may send in a second; more are "
+	    "dropped." },
+	{ "max_egress_mbit", K_CAP, N(max_egress_mbit), "0", 1, 100000, NULL,
+	    "What one sandbox may send, in megabits a second." },
+	{ "max_ingress_mbit", K_CAP, N(max_ingress_mbit), "0", 1, 100000, NULL,
+	    "What is let through to one sandbox, in megabits a second; "
+	    "requests for what runs there are not counted." },
 	{ "host_memory_mb", K_U32, N(host_memory_mb), "0", 0, 67108864, NULL,
 	    "Memory for all sandboxes together, in MiB; 0 is 80 % of the "
 	    "host's." },
@@ -269,6 +281,10 @@ set_u32(const struct row *r, struct conf *c, const char *v, struct err *e)
 		return bad(e, "\"%.60s\" is not a whole number", v);
 	errno = 0;
 	n = strtoull(v, NULL, 10);
+	if (errno == 0 && n == 0 && r->kind == K_CAP) {
+		*to = 0;
+		return 0;
+	}
 	if (errno != 0 || n < r->min || n > r->max)
 		return bad(
 		    e, "%.30s is not between %u and %u", v, r->min, r->max);
@@ -374,6 +390,7 @@ set(const struct row *r, struct conf *c, const char *v, uint32_t line,
 	case K_BOOL:
 		return set_bool(r, c, v, e);
 	case K_U32:
+	case K_CAP:
 		return set_u32(r, c, v, e);
 	case K_NET4:
 	case K_NET6:
@@ -641,6 +658,7 @@ print_value(const struct row *r, const struct conf *c, FILE *to)
 		fputs(*yes ? "yes" : "no", to);
 		break;
 	case K_U32:
+	case K_CAP:
 		fprintf(to, "%u", *n);
 		break;
 	case K_NET4:
@@ -706,6 +724,7 @@ kind_text(enum kind k)
 		[K_DOMAIN] = "domain",
 		[K_BOOL] = "yes | no",
 		[K_U32] = "number",
+		[K_CAP] = "number",
 		[K_NET4] = "IPv4 prefix",
 		[K_NET6] = "IPv6 prefix",
 		[K_SERVERS] = "addresses",
@@ -741,6 +760,9 @@ conf_print_man(FILE *to)
 			fprintf(to, "One of: %s.\n", r->words);
 		if (r->kind == K_U32)
 			fprintf(to, "From %u to %u.\n", r->min, r->max);
+		if (r->kind == K_CAP)
+			fprintf(to, "0 for no limit, or from %u to %u.\n",
+			    r->min, r->max);
 		if (*r->def != '\0')
 			fprintf(to, "Default: %s.\n", r->def);
 	}

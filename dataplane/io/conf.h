@@ -41,7 +41,9 @@ struct conf {
 	uint32_t max_sandboxes; /* slots 1..max; 1 to 16383 */
 	uint32_t pool_slots;	/* slots kept ready */
 	uint32_t default_cpu_count, default_memory_mb, default_disk_mb;
-	uint32_t pids_max;	 /* in one sandbox */
+	uint32_t pids_max;  /* in one sandbox */
+	uint32_t max_flows; /* of one sandbox; what is 0 has no limit: */
+	uint32_t max_packets_per_s, max_egress_mbit, max_ingress_mbit;
 	uint32_t host_memory_mb; /* for all sandboxes; 0 = 80 % of it */
 	char disk_backend[16];	 /* auto btrfs image */
 	uint32_t disk_image_mb;	 /* 32768 */

@@ -30,6 +30,7 @@ struct cmd_opts {
 	bool v6;
 	const char *uplink;
 	unsigned freebsd;
+	uint32_t max_flows, max_pps, max_egress_mbit, max_ingress_mbit;
 };
 
 /* A policy and all that is made from it. */

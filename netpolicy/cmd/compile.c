@@ -60,6 +60,10 @@ emit_nft(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
 
 	nft_conf_default(&conf);
 	conf.v6 = o->v6;
+	conf.max_flows = o->max_flows;
+	conf.max_pps = o->max_pps;
+	conf.max_egress_mbit = o->max_egress_mbit;
+	conf.max_ingress_mbit = o->max_ingress_mbit;
 	nft_slot_default(o->slot, &slot);
 	slot.gen = o->gen;
 	slot.birth = o->birth;
@@ -74,6 +78,7 @@ cmd_pf_conf(const struct cmd_opts *o, struct pf_conf *out)
 	out->v6 = o->v6;
 	out->uplink = o->uplink;
 	out->freebsd = o->freebsd;
+	out->max_flows = o->max_flows;
 }
 
 static int

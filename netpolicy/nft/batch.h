@@ -17,7 +17,6 @@
 enum {
 	NFT_LOG_GROUP = 1919,	     /* of NFLOG: denied packets */
 	NFT_MARK_GUARD = 0x40000000, /* meta mark: the source was checked */
-	NFT_FLOWS_MAX = 4096,	     /* of one sandbox */
 	NFT_NAME_MAX = 16,
 };
 

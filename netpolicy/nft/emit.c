@@ -7,7 +7,20 @@
 #define NET4 ((np_u128)0x0a4e0000)
 #define NET6 ((np_u128)0xfd77 << 112)
 
-enum { GROUP = 1919, RESOLVER_PORT = 5300, GEN_FIRST = 0x100 };
+enum {
+	GROUP = 1919,
+	RESOLVER_PORT = 5300,
+	GEN_FIRST = 0x100,
+	MAX_FLOWS = 4096,
+	CAP_SLOTS = 4096,
+};
+
+enum {
+	BYTES_OF_A_MBIT = 125000,
+	/* One packet that the sandbox's kernel has left to be cut must fit. */
+	BURST_BYTES = 65536,
+	BURST_PACKETS_MIN = 10,
+};
 
 /* The first failure is kept; what follows says nothing. */
 struct out {
@@ -41,7 +54,38 @@ nft_conf_default(struct nft_conf *c)
 		.v6 = true,
 		.resolver4 = { NET4 + 1, NP_V4 },
 		.resolver6 = { NET6 + 1, NP_V6 },
+		.max_flows = MAX_FLOWS,
+		.cap_slots = CAP_SLOTS,
 	};
+}
+
+/* A tenth of a second's packets at once. */
+static uint32_t
+packets_at_once(uint32_t a_second)
+{
+	uint32_t n = a_second / 10;
+
+	return n < BURST_PACKETS_MIN ? BURST_PACKETS_MIN : n;
+}
+
+void
+nft_caps(const struct nft_conf *c, struct nft_cap caps[NFT_NCAPS])
+{
+	caps[NFT_CAP_PPS] = (struct nft_cap){ .set = "cap_pps",
+		.comment = "too many packets",
+		.a_second = c->max_pps,
+		.burst = packets_at_once(c->max_pps) };
+	caps[NFT_CAP_OUT] = (struct nft_cap){ .set = "cap_out",
+		.comment = "too many bytes out",
+		.bytes = true,
+		.a_second = (uint64_t)c->max_egress_mbit * BYTES_OF_A_MBIT,
+		.burst = BURST_BYTES };
+	caps[NFT_CAP_IN] = (struct nft_cap){ .set = "cap_in",
+		.comment = "too many bytes in",
+		.bytes = true,
+		.in = true,
+		.a_second = (uint64_t)c->max_ingress_mbit * BYTES_OF_A_MBIT,
+		.burst = BURST_BYTES };
 }
 
 void
@@ -156,6 +200,22 @@ ok_set(struct out *o, const struct nft_slot *s, enum np_family f)
 	end_set(o);
 }
 
+/* What is in them, packets put there. */
+static void
+cap_sets(struct out *o)
+{
+	struct nft_cap caps[NFT_NCAPS];
+
+	nft_caps(o->c, caps);
+	for (size_t i = 0; i < NFT_NCAPS; i++) {
+		if (caps[i].a_second == 0)
+			continue;
+		begin(o, "set", caps[i].set, "ifname");
+		say(o, "\t\tsize %u\n\t\tflags dynamic\n", o->c->cap_slots);
+		end_set(o);
+	}
+}
+
 static void
 sets(struct out *o)
 {
@@ -167,6 +227,7 @@ sets(struct out *o)
 		source_set(o, NP_V6);
 	jumps(o, "out");
 	jumps(o, "in");
+	cap_sets(o);
 	for (size_t i = 0; i < o->n; i++) {
 		ok_set(o, &o->v[i], NP_V4);
 		if (o->c->v6)
@@ -196,6 +257,26 @@ end_chain(struct out *o)
 }
 
 static void
+cap_rules(struct out *o, bool in)
+{
+	struct nft_cap caps[NFT_NCAPS];
+
+	nft_caps(o->c, caps);
+	for (size_t i = 0; i < NFT_NCAPS; i++) {
+		const struct nft_cap *c = &caps[i];
+
+		if (c->a_second == 0 || c->in != in)
+			continue;
+		say(o,
+		    "\t\tupdate @%s { %s limit rate over %llu%s/second "
+		    "burst %u %s } counter drop comment \"%s\"\n",
+		    c->set, in ? "oifname" : "iifname",
+		    (unsigned long long)c->a_second, c->bytes ? " bytes" : "",
+		    c->burst, c->bytes ? "bytes" : "packets", c->comment);
+	}
+}
+
+static void
 source(struct out *o)
 {
 	base_chain(o, "prerouting", "filter hook prerouting priority raw");
@@ -203,6 +284,7 @@ source(struct out *o)
 	end_chain(o);
 	chain(o, "source");
 	say(o, "\t\tip hdrlength != 5 counter drop comment \"IP options\"\n");
+	cap_rules(o, false);
 	say(o, "\t\tiifname . ether saddr . ip saddr @src4 "
 	       "meta mark set 0x40000000 accept\n");
 	if (o->c->v6)
@@ -278,6 +360,7 @@ forward(struct out *o)
 	by_generation(o, "iifname", "out");
 
 	chain(o, "judge_in");
+	cap_rules(o, true);
 	say(o, "\t\tct direction reply %s", judged);
 	by_generation(o, "oifname", "in");
 }
@@ -320,8 +403,10 @@ sandbox(struct out *o, const struct nft_slot *s)
 	    "\t\toifname \"cop%u\" ct direction original counter drop comment "
 	    "\"nobody comes in this way\"\n",
 	    s->slot);
-	say(o, "\t\tct state new ct count over 4096 counter goto refuse "
-	       "comment \"too many flows\"\n");
+	say(o,
+	    "\t\tct state new ct count over %u counter goto refuse "
+	    "comment \"too many flows\"\n",
+	    o->c->max_flows);
 	pass(o, s, NP_V4);
 	if (o->c->v6)
 		pass(o, s, NP_V6);

@@ -16,7 +16,24 @@ struct nft_conf {
 	uint16_t resolver_port;
 	bool v6; /* does the host have IPv6? */
 	struct np_addr resolver4, resolver6;
+	/* Of each sandbox; what is 0 has no rule and no set. */
+	uint32_t max_flows; /* never 0 */
+	uint32_t max_pps;   /* packets that it sends, a second */
+	uint32_t max_egress_mbit, max_ingress_mbit;
+	uint32_t cap_slots; /* how many there may be */
 };
+
+/* A cap's set remembers each sandbox, and what it has left of its burst. */
+struct nft_cap {
+	const char *set, *comment;
+	bool bytes, in;	   /* else packets, and those that it sends */
+	uint64_t a_second; /* 0: no cap */
+	uint32_t burst;
+};
+
+enum { NFT_CAP_PPS, NFT_CAP_OUT, NFT_CAP_IN, NFT_NCAPS };
+
+void nft_caps(const struct nft_conf *c, struct nft_cap caps[NFT_NCAPS]);
 
 struct nft_slot {
 	uint32_t slot;

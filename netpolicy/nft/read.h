@@ -26,8 +26,9 @@ struct nft_found {
 /*
  * Compares every set, chain, rule and dispatch element with what nft_put_base()
  * and nft_put_slot() would send; only counters, limits, BIRTH, `ok` sets and
- * generations may be anything, as long as `live` holds these and no other.  0: good, and all slots were reported;
- * 1: it is not ours as it is, e->msg says where; -1: could not be read.
+ * generations may be anything, as long as `live` holds these and no other.  0:
+ * good, and all slots were reported; 1: it is not ours as it is, e->msg says
+ * where; -1: could not be read.
  */
 int nft_read_all(struct nft_sock *s, const struct nft_conf *c,
     struct nft_found *f, struct err *e);

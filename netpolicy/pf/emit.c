@@ -48,6 +48,7 @@ pf_conf_default(struct pf_conf *c)
 		.net6 = { NET6, NP_V6, 64 },
 		.resolver4 = { NET4 + 1, NP_V4 },
 		.resolver6 = { NET6 + 1, NP_V6 },
+		.max_flows = 4096,
 	};
 }
 

@@ -11,7 +11,6 @@
 #include "ir.h"
 
 enum {
-	PF_FLOWS_MAX = 4096, /* of one sandbox */
 	PF_ANCHOR_NAME = 32, /* "coppice/sb7" */
 	PF_IF_NAME = 16,     /* "cop7" */
 };
@@ -23,6 +22,12 @@ struct pf_conf {
 	uint16_t resolver_port;
 	struct np_prefix net4, net6; /* of all sandboxes */
 	struct np_addr resolver4, resolver6;
+	/*
+	 * Of one sandbox.  Caps on packets and bytes are no business of pf's
+	 * rules: they name a dummynet pipe (`dnpipe`), which somebody must
+	 * have made with dnctl(8), one for each sandbox and direction.
+	 */
+	uint32_t max_flows;
 };
 
 struct pf_slot {

@@ -197,8 +197,8 @@ names(struct anchor *a)
 {
 	pf_say(&a->o,
 	    "pass in quick on cop%u all tagged COPPICE_DNS "
-	    "keep state (max %d, if-bound) label \"coppice:sb%u:dns\"\n",
-	    a->s->slot, PF_FLOWS_MAX, a->s->slot);
+	    "keep state (max %u, if-bound) label \"coppice:sb%u:dns\"\n",
+	    a->s->slot, a->c->max_flows, a->s->slot);
 }
 
 /* --- what may be reached -------------------------------------------------- */
@@ -209,8 +209,8 @@ pass_addresses(struct anchor *a)
 {
 	pf_say(&a->o,
 	    "pass in quick on cop%u from any to <ok> tag COPPICE "
-	    "keep state (max %d, if-bound) label \"coppice:sb%u:allowed\"\n",
-	    a->s->slot, PF_FLOWS_MAX, a->s->slot);
+	    "keep state (max %u, if-bound) label \"coppice:sb%u:allowed\"\n",
+	    a->s->slot, a->c->max_flows, a->s->slot);
 }
 
 static bool
@@ -335,8 +335,8 @@ pass_ports(struct anchor *a)
 		mark_but(a, &r->ports[NP_BUT]);
 	pf_say(&a->o,
 	    "pass in quick on cop%u all tagged COPPICE "
-	    "keep state (max %d, if-bound) label \"coppice:sb%u:allowed\"\n",
-	    a->s->slot, PF_FLOWS_MAX, a->s->slot);
+	    "keep state (max %u, if-bound) label \"coppice:sb%u:allowed\"\n",
+	    a->s->slot, a->c->max_flows, a->s->slot);
 }
 
 static void

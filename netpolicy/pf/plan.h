@@ -23,7 +23,7 @@
 
 /*
  * Each selector is a walk over all states of the host.  Judging is one walk,
- * which copies out the states of one sandbox (at most 2 * PF_FLOWS_MAX and
+ * which copies out the states of one sandbox (at most twice max_flows and
  * what is behind the translation), and then a look-up by id for each that
  * must go.  So it pays off with the second or third selector; up to four are
  * kept, as the kernel does them without a copy and in one step each, and

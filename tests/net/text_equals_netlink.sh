@@ -60,6 +60,21 @@ privd_start
 round 7
 privd_stop >/dev/null
 "$privd_bin" rules -f "$privd_conf" --remove
+# With caps on what one sandbox may do.
+np_args+=(--max-flows 65535 --max-packets-per-s 100 --max-egress-mbit 100000 --max-ingress-mbit 1)
+privd_start "max_flows = 65535" "max_packets_per_s = 100" \
+    "max_egress_mbit = 100000" "max_ingress_mbit = 1"
+round 8
+# It is its own work that a new process finds, and an old table is made anew.
+must kill
+is "ok max_gen=260 rebuilt=0 nslots=0" privd hello
+is "" grep -o "rules.lost.*" "$privd_log"
+privd_stop >/dev/null
+privd_start
+is 1 grep -c rebuilt=1 <(privd hello)
+is 1 grep -c 'rules.lost because="chain ' "$privd_log"
+privd_stop >/dev/null
+"$privd_bin" rules -f "$privd_conf" --remove
 # And without IPv6, at the last slot of all.
 np_args=(--no-v6)
 has6=

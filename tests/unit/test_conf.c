@@ -107,6 +107,9 @@ values(void)
 	CHECK(c.site_deny[2].prefix.len == 32);
 	CHECK(c.nupstream_dns == 3);
 	CHECK(strcmp(c.upstream_dns[1], "[2620:fe::fe]:5353") == 0);
+	reads("max_flows = 1\nmax_packets_per_s = 100\nmax_egress_mbit = 0\n");
+	CHECK(c.max_flows == 1 && c.max_packets_per_s == 100);
+	CHECK(c.max_egress_mbit == 0 && c.max_ingress_mbit == 0);
 }
 
 static void
@@ -137,6 +140,13 @@ errors(void)
 	refuses("resolver_port = 99999999999999999999999\n",
 	    "1: resolver_port: 99999999999999999999999 is not between 1 and "
 	    "65535\n");
+	refuses("max_packets_per_s = 99\n",
+	    "1: max_packets_per_s: 99 is not between 100 and 10000000\n");
+	refuses(
+	    "max_flows = 0\n", "1: max_flows: 0 is not between 1 and 65535\n");
+	refuses("max_egress_mbit = 100001\nmax_ingress_mbit = -1\n",
+	    "1: max_egress_mbit: 100001 is not between 1 and 100000\n"
+	    "2: max_ingress_mbit: \"-1\" is not a whole number\n");
 	refuses("disk_backend = zfs\n",
 	    "1: disk_backend: \"zfs\" is none of: auto btrfs image\n");
 	refuses("disk_backend = \n",

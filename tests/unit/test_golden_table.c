@@ -147,6 +147,20 @@ compare(struct nft_sock *k, struct nft_batch *nl, const struct nft_conf *c,
 	buf_fini(&by_batch);
 }
 
+/* None, one, two or all, of any size. */
+static void
+some_caps(struct nft_conf *c)
+{
+	c->max_flows = 1 + gen_below(65535);
+	c->cap_slots = 1 + gen_below(16383);
+	if (gen_below(2) == 0)
+		c->max_pps = 100 + gen_below(10000000 - 99);
+	if (gen_below(2) == 0)
+		c->max_egress_mbit = 1 + gen_below(100000);
+	if (gen_below(2) == 0)
+		c->max_ingress_mbit = 128 * (1 + gen_below(781));
+}
+
 static void
 one_round(struct nft_sock *k, struct nft_batch *nl, struct err *e)
 {
@@ -163,6 +177,7 @@ one_round(struct nft_sock *k, struct nft_batch *nl, struct err *e)
 	CHECK(gen_make(&lb, &site, &b, e) == 0);
 	nft_conf_default(&conf);
 	conf.v6 = gen_below(4) != 0;
+	some_caps(&conf);
 	nft_slot_default(1 + gen_below(16383), &slot);
 	slot.gen = slot.birth = GEN + gen_below(1000);
 	slot.reach = &a.reach;

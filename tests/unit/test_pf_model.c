@@ -291,7 +291,7 @@ test_limit(const char *body, struct err *e)
 	CHECK(w_open(&w, 9, 15, true, NULL, e) == 0);
 	w.slot.reach = &m.reach;
 	CHECK(w_load(&w, &w.slot, &site, e) == 0);
-	for (unsigned i = 0; i < PF_FLOWS_MAX; i++) {
+	for (unsigned i = 0; i < w.conf.max_flows; i++) {
 		p = w_packet(&w, &f, (uint16_t)(1024 + i));
 		if (pf_model_packet(w.m, &p, &j, e) < 0 || !j.keeps)
 			break;

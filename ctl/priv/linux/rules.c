@@ -64,6 +64,11 @@ host_conf(const struct conf *cf, struct nft_conf *c)
 		.v6 = cf->ipv6,
 		.resolver4 = a.sb4,
 		.resolver6 = a.sb6,
+		.max_flows = cf->max_flows,
+		.max_pps = cf->max_packets_per_s,
+		.max_egress_mbit = cf->max_egress_mbit,
+		.max_ingress_mbit = cf->max_ingress_mbit,
+		.cap_slots = cf->max_sandboxes,
 	};
 }
 

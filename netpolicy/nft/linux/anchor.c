@@ -14,9 +14,9 @@
  *		flags owner
  *		chain input {
  *			type filter hook input priority filter; policy accept;
- *			ct direction reply ct original ip saddr 10.78.0.0/16 counter
- *drop comment "..." ct direction reply ct original ip6 saddr fd77::/64 counter
- *drop comment "..."
+ *			ct direction reply ct original ip saddr 10.78.0.0/16
+ *counter drop comment "..." ct direction reply ct original ip6 saddr fd77::/64
+ *counter drop comment "..."
  *		}
  *	}
  */

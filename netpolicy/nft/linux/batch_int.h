@@ -48,6 +48,9 @@ void x_map(struct nft_rule *r, uint32_t reg, const char *map, uint32_t dreg);
 void x_imm(struct nft_rule *r, uint32_t reg, const void *data, size_t len);
 void x_verdict(struct nft_rule *r, int32_t code, const char *chain);
 void x_counter(struct nft_rule *r);
+/* The element of that register in a cap's set, beyond its limit. */
+void x_update_limit(
+    struct nft_rule *r, uint32_t reg, const struct nft_cap *cap);
 void x_limit(struct nft_rule *r, uint64_t per_second, uint32_t burst);
 void x_log(struct nft_rule *r, uint16_t group, uint32_t snaplen);
 void x_reject(struct nft_rule *r, uint32_t type, uint8_t code);

@@ -281,6 +281,31 @@ x_limit(struct nft_rule *r, uint64_t per_second, uint32_t burst)
 }
 
 void
+x_update_limit(struct nft_rule *r, uint32_t reg, const struct nft_cap *cap)
+{
+	struct expr x = begin(r, "dynset");
+	struct nlattr *limit, *data;
+
+	if (x.h == NULL)
+		return;
+	put_name(&x, NFTA_DYNSET_SET_NAME, cap->set);
+	put32(&x, NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	put32(&x, NFTA_DYNSET_SREG_KEY, reg);
+	limit = mnl_attr_nest_start(x.h, NFTA_DYNSET_EXPR);
+	put_name(&x, NFTA_EXPR_NAME, "limit");
+	data = mnl_attr_nest_start(x.h, NFTA_EXPR_DATA);
+	mnl_attr_put_u64(x.h, NFTA_LIMIT_RATE, htobe64(cap->a_second));
+	mnl_attr_put_u64(x.h, NFTA_LIMIT_UNIT, htobe64(1));
+	put32(&x, NFTA_LIMIT_BURST, cap->burst);
+	put32(&x, NFTA_LIMIT_TYPE,
+	    cap->bytes ? NFT_LIMIT_PKT_BYTES : NFT_LIMIT_PKTS);
+	put32(&x, NFTA_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+	mnl_attr_nest_end(x.h, data);
+	mnl_attr_nest_end(x.h, limit);
+	end(&x);
+}
+
+void
 x_log(struct nft_rule *r, uint16_t group, uint32_t snaplen)
 {
 	struct expr x = begin(r, "log");

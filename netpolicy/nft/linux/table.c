@@ -54,7 +54,7 @@ note(uint8_t *to, uint8_t what, uint32_t order)
 }
 
 static void
-put_set(struct nft_batch *b, const struct set *s)
+put_sized_set(struct nft_batch *b, const struct set *s, uint32_t size)
 {
 	struct nlmsghdr *h = nft_msg(
 	    b, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, NFTA_SET_TABLE);
@@ -71,6 +71,12 @@ put_set(struct nft_batch *b, const struct set *s)
 		mnl_attr_put_u32(h, NFTA_SET_DATA_TYPE, htonl(s->data_type));
 		mnl_attr_put_u32(h, NFTA_SET_DATA_LEN, htonl(s->data_len));
 	}
+	if (size > 0) {
+		struct nlattr *d = mnl_attr_nest_start(h, NFTA_SET_DESC);
+
+		mnl_attr_put_u32(h, NFTA_SET_DESC_SIZE, htonl(size));
+		mnl_attr_nest_end(h, d);
+	}
 	/* Unique in this batch: the message's own number. */
 	mnl_attr_put_u32(h, NFTA_SET_ID, htonl(h->nlmsg_seq | 1u << 31));
 	n = note(notes, NOTE_KEY_ORDER, s->key_order);
@@ -78,6 +84,27 @@ put_set(struct nft_batch *b, const struct set *s)
 	if (n > 0)
 		mnl_attr_put(h, NFTA_SET_USERDATA, n, notes);
 	nft_msg_end(b, h);
+}
+
+static void
+put_set(struct nft_batch *b, const struct set *s)
+{
+	put_sized_set(b, s, 0);
+}
+
+static void
+put_cap_sets(struct nft_batch *b, const struct nft_conf *h)
+{
+	struct nft_cap caps[NFT_NCAPS];
+
+	nft_caps(h, caps);
+	for (size_t i = 0; i < NFT_NCAPS; i++) {
+		const struct set s = { caps[i].set, NFT_SET_EVAL, TYPE_IFNAME,
+			16, 0, 0, ORDER_HOST, 0 };
+
+		if (caps[i].a_second > 0)
+			put_sized_set(b, &s, h->cap_slots);
+	}
 }
 
 /* The first ones are found fastest: those that every policy touches. */
@@ -102,6 +129,7 @@ put_base_sets(struct nft_batch *b, const struct nft_conf *h)
 		put_set(b, &src6);
 	put_set(b, &out);
 	put_set(b, &in);
+	put_cap_sets(b, h);
 }
 
 /* --- chains -----------------------------------------------------------------
@@ -264,6 +292,27 @@ rule_source(struct nft_batch *b, bool v4)
 	nft_rule_end(&r, NULL);
 }
 
+/* Counts towards the limit of the interface, and drops what is over it. */
+static void
+rules_cap(struct nft_batch *b, const struct nft_conf *h, bool in)
+{
+	struct nft_cap caps[NFT_NCAPS];
+
+	nft_caps(h, caps);
+	for (size_t i = 0; i < NFT_NCAPS; i++) {
+		struct nft_rule r;
+
+		if (caps[i].a_second == 0 || caps[i].in != in)
+			continue;
+		r = nft_rule_begin(b, in ? "judge_in" : "source");
+		x_meta(&r, in ? NFT_META_OIFNAME : NFT_META_IIFNAME, NFT_R1);
+		x_update_limit(&r, NFT_R1, &caps[i]);
+		x_counter(&r);
+		x_verdict(&r, NF_DROP, NULL);
+		nft_rule_end(&r, caps[i].comment);
+	}
+}
+
 static void
 rules_source(struct nft_batch *b, const struct nft_conf *h)
 {
@@ -278,6 +327,7 @@ rules_source(struct nft_batch *b, const struct nft_conf *h)
 	x_verdict(&r, NF_DROP, NULL);
 	nft_rule_end(&r, "IP options");
 
+	rules_cap(b, h, false);
 	rule_source(b, true);
 	if (h->v6)
 		rule_source(b, false);
@@ -351,6 +401,8 @@ rules_judge(struct nft_batch *b, const struct nft_conf *h, bool out)
 	const uint32_t name = out ? NFT_META_IIFNAME : NFT_META_OIFNAME;
 	struct nft_rule r;
 
+	if (!out)
+		rules_cap(b, h, true);
 	rule_live(b, out);
 	if (out) {
 		r = nft_rule_begin(b, chain);
@@ -487,12 +539,12 @@ rule_inbound(struct nft_batch *b, const char *chain, uint32_t slot)
 }
 
 static void
-rule_flows(struct nft_batch *b, const char *chain)
+rule_flows(struct nft_batch *b, const struct nft_conf *h, const char *chain)
 {
 	struct nft_rule r = nft_rule_begin(b, chain);
 
 	want_flag(&r, NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_NEW));
-	x_ct_count_over(&r, NFT_FLOWS_MAX);
+	x_ct_count_over(&r, h->max_flows);
 	x_counter(&r);
 	x_verdict(&r, NFT_GOTO, "refuse");
 	nft_rule_end(&r, "too many flows");
@@ -557,7 +609,7 @@ nft_put_slot_rules(
 	(void)snprintf(chain, sizeof(chain), "sb%u", s->slot);
 	rule_stale(b, chain, s->birth);
 	rule_inbound(b, chain, s->slot);
-	rule_flows(b, chain);
+	rule_flows(b, h, chain);
 	rule_allowed(b, chain, s->slot, s->sb4);
 	if (h->v6)
 		rule_allowed(b, chain, s->slot, s->sb6);

@@ -174,6 +174,9 @@ neutralise(struct nftnl_rule *r, uint32_t *birth)
 			nftnl_expr_set_u64(x, NFTNL_EXPR_CTR_PACKETS, 0);
 			nftnl_expr_set_u64(x, NFTNL_EXPR_CTR_BYTES, 0);
 		}
+		/* Sending none is the only way to say the kernel's 0. */
+		if (strcmp(name, "dynset") == 0)
+			nftnl_expr_set_u64(x, NFTNL_EXPR_DYNSET_TIMEOUT, 0);
 		if (strcmp(name, "cmp") != 0)
 			continue;
 		op = nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_OP);
