@@ -24,6 +24,7 @@ known_punct(char c)
 	return c != '\0' && strchr("{}()<>,!/=", c) != NULL;
 }
 
+#undef pfm_lex_bad
 int
 pfm_lex_bad(const struct pfm_lex *l, const char *why, struct err *e)
 {

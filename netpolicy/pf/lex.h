@@ -36,6 +36,7 @@ int pfm_lex_start(struct pfm_lex *l, const char *text, size_t len,
 int pfm_lex_next(struct pfm_lex *l, struct err *e);
 /* -1, with `why` and where the token that is looked at stands. */
 int pfm_lex_bad(const struct pfm_lex *l, const char *why, struct err *e);
+#define pfm_lex_bad(...) err_minus_1(pfm_lex_bad(__VA_ARGS__))
 
 bool pfm_lex_is(const struct pfm_lex *l, const char *word);
 bool pfm_lex_punct(const struct pfm_lex *l, char c);

@@ -322,7 +322,7 @@ pf_model_packet(struct pf_model *m, const struct pfm_packet *p,
 	struct pfm_packet after = *p;
 	struct eval v;
 
-	if (!judge(m, p, &v, out))
+	if (!judge(m, p, &v, out) || v.by == NULL)
 		return 0;
 	after.src = out->src;
 	after.dst = out->dst;

@@ -124,7 +124,7 @@ take_entries(struct bytes *b, struct np_policy *p)
 				NP_V6 };
 		(void)snprintf(text, sizeof(text), "%s/%u",
 		    np_addr_text(a, addr),
-		    1 + byte(b) % (a.family == NP_V4 ? 32 : 128));
+		    1U + byte(b) % (a.family == NP_V4 ? 32U : 128U));
 		/* Some are refused: that is another fuzzer's */
 		if (what & 2)
 			(void)np_policy_deny(p, text, i, &e);
