@@ -53,10 +53,10 @@ struct sandbox {
 	struct net_op *net_head, **net_tail;
 	struct net_op *net_now; /* under way in the kernel */
 	struct sb_carried carried;
-	bool net_failed;	/* the policy that holds did not get there */
-	bool cut_busy;		/* cut.c looks at its sockets */
-	bool cut_again;		/* ... and has to look once more */
-	bool cut_due;		/* ... if the update under way fails */
+	bool net_failed; /* the policy that holds did not get there */
+	bool cut_busy;	 /* cut.c looks at its sockets */
+	bool cut_again;	 /* ... and has to look once more */
+	bool cut_due;	 /* ... if the update under way fails */
 
 	/* Being created. */
 	struct sb_policy policy;

@@ -192,7 +192,7 @@ def _():
 RIGHTS = {
     "coppice-privd rules": (1 << 12, 0, True, {"rules"}),
     "coppice-privd spawn": (0x802030fb, 0, True, {"spawn", "sock"}),
-    "coppice-apid": (0, 1, False, {"api", "rules", "spawn", "route"}),
+    "coppice-apid": (0, 1, False, {"api", "rules", "spawn", "route", "ctl"}),
     "coppice-proxyd": (0, 1, False, {"way_in", "route", "sock", "ctl"}),
     "coppice-egressd": (0, 1, False, {"dns4u", "dns4t", "dns6u", "dns6t", "ctl"}),
 }

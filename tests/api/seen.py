@@ -287,6 +287,45 @@ def _():
         port += 1
 
 
+# Takes what the process has open there and sends on it, as nobody or as root:
+# that the kernel shall not log to this group any more.
+UNBIND = r"""
+import ctypes, os, socket, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+pid, fd, uid = map(int, sys.argv[1:])
+fd = libc.syscall(438, os.pidfd_open(pid), fd, 0)
+assert fd >= 0, os.strerror(ctypes.get_errno())
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12, fileno=fd)
+os.setgroups([])
+os.setresuid(uid, uid, uid)
+s.sendto(struct.pack("=IHHIIBBH", 28, 0x401, 1, 7, 0, 0, 0, socket.htons(1919)) + struct.pack("=HHBxxx", 5, 1, 2), (0, 0))
+"""
+
+
+@case("the socket of denied packets can only be read, without rights")
+def _():
+    rows = [l.split() for l in pathlib.Path("/proc/net/netlink").read_text().splitlines()[1:]]
+    logs = {"socket:[%s]" % r[-1] for r in rows if r[1] == "12"}
+    holders = {name: (str(pid), fd.name) for pid, name in coppice.daemons().items()
+               if name in ("coppice-apid", "coppice-egressd")
+               for fd in pathlib.Path("/proc/%d/fd" % pid).iterdir() if os.readlink(fd) in logs}
+    same(sorted(holders), ["coppice-apid", "coppice-egressd"])
+    sbx = Sandbox(network={"denyOut": [EIGHT]})
+    for i, where in enumerate(holders.values()):
+        coppice.host(sys.executable, "-c", UNBIND, *where, "65534")
+        send(sbx, ("udp", EIGHT, 10 + i))
+        denied(sbx, destination=EIGHT, port=10 + i)
+    # With rights it would have worked: nothing is seen, until all is new.
+    coppice.host(sys.executable, "-c", UNBIND, *holders["coppice-egressd"], "0")
+    send(sbx, ("udp", EIGHT, 20))
+    time.sleep(0.5)
+    same(find(sbx, port=20), [])
+    apid = int(holders["coppice-apid"][0])
+    os.kill(apid, signal.SIGKILL)
+    assert until(lambda: apid not in coppice.processes() and len(coppice.daemons()) == 6 and health(), 10)
+    assert until(lambda: send(sbx, ("udp", EIGHT, 21)) or find(sbx, port=21), 5)
+
+
 def health():
     with contextlib.suppress(OSError):
         return api("GET", "/health").status == 200

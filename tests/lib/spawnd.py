@@ -240,7 +240,7 @@ class Spawnd:
                 self.early[s] = (body, fds)
         body, fds = self.early.pop(seq)
         rs, rc = struct.unpack_from("=Ii", body)
-        assert rs == seq and len(body) == 488, (rs, seq, len(body))
+        assert rs == seq and len(body) == 496, (rs, seq, len(body))
         kind, sys_errno, where, msg = ERR.unpack_from(body, 8)
         r = dict(rc=rc, kind=kind, errno=sys_errno, msg=text(msg), fds=fds,
                  backend=text(body[424:488]))

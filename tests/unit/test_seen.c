@@ -361,8 +361,8 @@ merged_and_bounded(void)
 		deny(slot, gen, "1.1.1.1", 80);
 	CHECK(list(a.id)->n == 1 && find(a.id, 80)->count == 5);
 	CHECK(find(a.id, 80)->last_us - find(a.id, 80)->d.at_us == 4000);
-	for (uint16_t i = 0; i < DENIALS_MAX - 1; i++)
-		deny(slot, gen, "1.1.1.1", 1000 + i);
+	for (int i = 0; i < DENIALS_MAX - 1; i++)
+		deny(slot, gen, "1.1.1.1", (uint16_t)(1000 + i));
 	deny(slot, gen, "1.1.1.1", 80); /* not the oldest any more */
 	CHECK(list(a.id)->n == DENIALS_MAX && list(a.id)->dropped == 0);
 	deny(slot, gen, "1.1.1.1", 2000);
