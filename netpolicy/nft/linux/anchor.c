@@ -7,16 +7,18 @@
  * is made anew.  A table with an owner is left alone by `flush ruleset` and by
  * everybody else.  This one keeps conntrack going, which knows whose answers
  * they are, and drops them, so that they are sent again.  While our table
- * stands no packet of that kind comes to `input`, and none of what is
- * forwarded passes here at all.
+ * stands no packet of that kind comes to `input` from a link, and none of what
+ * is forwarded passes here at all.  What the host says to its own end of a
+ * sandbox's link comes in by lo, and is left alone.
  *
  *	table inet coppice_guard {
  *		flags owner
  *		chain input {
  *			type filter hook input priority filter; policy accept;
- *			ct direction reply ct original ip saddr 10.78.0.0/16
- *counter drop comment "..." ct direction reply ct original ip6 saddr fd77::/64
- *counter drop comment "..."
+ *			iif != "lo" ct direction reply
+ *			    ct original ip saddr 10.78.0.0/16 counter drop
+ *			iif != "lo" ct direction reply
+ *			    ct original ip6 saddr fd77::/64 counter drop
  *		}
  *	}
  */
@@ -66,6 +68,7 @@ rule_answers(struct nft_batch *b, const struct np_prefix *net)
 {
 	struct nft_rule r = nft_rule_begin(b, "input");
 	const uint8_t reply = IP_CT_DIR_REPLY;
+	const uint32_t lo = 1; /* in every network namespace */
 	bool v4 = net->family == NP_V4;
 	size_t len = v4 ? 4 : 16;
 	uint8_t addr[16], mask[16] = { 0 };
@@ -73,6 +76,8 @@ rule_answers(struct nft_batch *b, const struct np_prefix *net)
 	np_addr_bytes((struct np_addr){ net->addr, net->family }, addr);
 	for (unsigned i = 0; i < net->len; i++)
 		mask[i / 8] = (uint8_t)(mask[i / 8] | 0x80u >> i % 8);
+	x_meta(&r, NFT_META_IIF, NFT_R1);
+	x_cmp(&r, NFT_CMP_NEQ, NFT_R1, &lo, sizeof(lo));
 	x_ct(&r, NFT_CT_DIRECTION, NFT_R1);
 	x_cmp(&r, NFT_CMP_EQ, NFT_R1, &reply, sizeof(reply));
 	x_ct_original(&r, v4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, NFT_R1);
