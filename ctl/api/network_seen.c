@@ -158,7 +158,7 @@ out_counts(struct buf *b, const struct rules_flow *f)
 }
 
 /* Straight to text, as there may be thousands. */
-static void
+void
 out_flow(struct buf *b, const struct rules_flow *f, uint32_t gen)
 {
 	const struct sb_flow flow = { f->to, f->family, f->proto, f->port };

@@ -127,10 +127,20 @@ def _():
     same(sbx.sh(DIAL % (EIGHT, 9001)).strip(), "open")
     same(sbx.sh(DIAL % (NINE, 9001)).strip(), "closed")
     d = dry(sbx, denyOut=["9.0.0.0/8"])
-    same((d["closed"], d["opened"]), ([], []))
+    same(d, {"closed": [], "opened": [], "flows": []})
     r = api("PUT", "/sandboxes/%s/network?dryRun=1" % sbx.id, {"denyOut": ["x"]})
     same((r.status, r.json["message"]), (400, "invalid denied CIDR x"))
     same(api("PUT", "/sandboxes/%s/network?dryRun=maybe" % sbx.id, {}).status, 400)
+
+
+@case("a dry run names the live flows that it would cut")
+def _():
+    sbx = Sandbox()
+    for address in (ONE, EIGHT):
+        sbx.start("exec 3<>/dev/tcp/%s/9000; cat <&3 >/dev/null" % address)
+    found = coppice.until(lambda: [f for f in dry(sbx, denyOut=[EIGHT])["flows"] if f["protocol"] == "tcp"])
+    same([(f["destination"], f["port"]) for f in found], [(EIGHT, 9000)])
+    same(dry(sbx, denyOut=[NINE])["flows"], [])
 
 
 @case("coppice net: show, explain, diff and counters say the same as the API")
