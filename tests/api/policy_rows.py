@@ -716,7 +716,8 @@ def _():
     same(failed, [])
     # All that there is, whoever sent it and whenever; what the host itself says
     # (its neighbours, its own ICMP) is between it and its uplink.
-    there = [r for r in c.rows if not (r[2].startswith("fe80") or r[3].startswith("ff02:") or r[3] == "192.0.2.1")]
+    neighbours = ("fe80", "ff02:", "192.0.2.1", "2001:db8:2::1")
+    there = [r for r in c.rows if not (r[2].startswith("fe80") or r[3].startswith(neighbours))]
     ports = {r[5] for r in there if r[1] in (6, 17)}
     assert ports <= {6000}, "packets to %r" % sorted(ports - {6000})
     same({r[2] for r in there if "." in r[2]}, {"192.0.2.2"}, "sources")
