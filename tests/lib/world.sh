@@ -9,7 +9,8 @@
 # world.sh start | stop | wipe, inside a world, is for tests that restart the
 # daemon: start it and wait until it answers; stop it; kill every sandbox.
 # world.sh machine prints what a test could leave behind on this machine, and
-# world.sh same TEXT compares that with what it is by now.
+# world.sh same compares its standard input with what it is by now (an argument
+# could be taken for a process of the world whose files it names).
 #
 # The program finds in its environment: E2B_API_URL, E2B_SANDBOX_URL,
 # E2B_API_KEY; COP_STATE (a directory: coppiced.conf, log), COP_BIN (our
@@ -299,7 +300,7 @@ start) daemon_start ;;
 stop) daemon_stop ;;
 wipe) sandboxes_wipe ;;
 machine) machine ;;
-same) settled "$2" machine ;;
+same) settled "$(cat)" machine ;;
 "") echo "usage: world.sh PROGRAM [ARGUMENT...]" >&2; exit 2 ;;
 *) main "$@" ;;
 esac
