@@ -1,4 +1,4 @@
-/* ok.h - building a struct np_ok.  For this directory only. */
+/* ok.h - building a struct np_ok.  For the compiler and its back-ends. */
 #ifndef NP_OK_H
 #define NP_OK_H
 
@@ -12,7 +12,10 @@
 int np_ok_add(
     struct np_ok *ok, const struct np_ok_range *r, bool join, struct err *e);
 
-/* ports.c: what is in a and not in b, sorted. */
+/* ports.c: behind what *p holds. */
+int np_ports_add(struct np_ports *p, struct np_port_box b, struct err *e);
+void np_ports_fini(struct np_ports *p);
+/* What is in a and not in b, sorted. */
 int np_ports_minus(const struct np_ports *a, const struct np_ports *b,
     struct np_ports *out, struct err *e);
 /* Every protocol and port. */

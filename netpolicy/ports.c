@@ -11,15 +11,15 @@ static struct np_port_box everything = { 0, UINT8_MAX, 0, UINT16_MAX };
 
 const struct np_ports np_ports_all = { &everything, 1, 1 };
 
-static void
-ports_fini(struct np_ports *p)
+void
+np_ports_fini(struct np_ports *p)
 {
 	free(p->v);
 	*p = (struct np_ports){ 0 };
 }
 
-static int
-add(struct np_ports *p, struct np_port_box b, struct err *e)
+int
+np_ports_add(struct np_ports *p, struct np_port_box b, struct err *e)
 {
 	if (p->n == p->cap) {
 		size_t cap = p->cap == 0 ? 8 : p->cap * 2;
@@ -43,30 +43,30 @@ add_without(struct np_ports *to, struct np_port_box box,
 
 	if (cut->proto_lo > box.proto_hi || cut->proto_hi < box.proto_lo ||
 	    cut->lo > box.hi || cut->hi < box.lo)
-		return add(to, box, e);
+		return np_ports_add(to, box, e);
 	if (box.proto_lo < cut->proto_lo) {
 		in.proto_lo = cut->proto_lo;
 		box.proto_hi = (uint8_t)(cut->proto_lo - 1);
-		if (add(to, box, e) < 0)
+		if (np_ports_add(to, box, e) < 0)
 			return -1;
 		box.proto_hi = in.proto_hi;
 	}
 	if (box.proto_hi > cut->proto_hi) {
 		box.proto_lo = (uint8_t)(cut->proto_hi + 1);
 		in.proto_hi = cut->proto_hi;
-		if (add(to, box, e) < 0)
+		if (np_ports_add(to, box, e) < 0)
 			return -1;
 	}
 	if (in.lo < cut->lo) {
 		struct np_port_box below = in;
 
 		below.hi = (uint16_t)(cut->lo - 1);
-		if (add(to, below, e) < 0)
+		if (np_ports_add(to, below, e) < 0)
 			return -1;
 	}
 	if (in.hi > cut->hi) {
 		in.lo = (uint16_t)(cut->hi + 1);
-		return add(to, in, e);
+		return np_ports_add(to, in, e);
 	}
 	return 0;
 }
@@ -89,7 +89,7 @@ np_ports_minus(const struct np_ports *a, const struct np_ports *b,
 	int rc = 0;
 
 	for (size_t i = 0; i < a->n && rc == 0; i++)
-		rc = add(&now, a->v[i], e);
+		rc = np_ports_add(&now, a->v[i], e);
 	for (size_t k = 0; k < b->n && rc == 0; k++) {
 		next.n = 0;
 		for (size_t i = 0; i < now.n && rc == 0; i++)
@@ -99,9 +99,9 @@ np_ports_minus(const struct np_ports *a, const struct np_ports *b,
 		now = next;
 		next = t;
 	}
-	ports_fini(&next);
+	np_ports_fini(&next);
 	if (rc < 0) {
-		ports_fini(&now);
+		np_ports_fini(&now);
 		return -1;
 	}
 	if (now.n > 0)
@@ -118,7 +118,7 @@ join(struct np_ports *p, struct np_port_box box, struct err *e)
 
 	if (last == NULL || last->proto_lo != box.proto_lo ||
 	    (uint32_t)last->hi + 1 < box.lo)
-		return add(p, box, e);
+		return np_ports_add(p, box, e);
 	if (box.hi > last->hi)
 		last->hi = box.hi;
 	return 0;
@@ -143,7 +143,7 @@ np_ports_of(const struct np_ir *ir, struct np_ports *ports, struct err *e)
 	}
 	if (rc == 0)
 		rc = np_ports_minus(&np_ports_all, &denied, &ports[NP_BUT], e);
-	ports_fini(&denied);
+	np_ports_fini(&denied);
 	return rc;
 }
 

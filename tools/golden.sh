@@ -108,7 +108,7 @@ file_away() {
 	done
 }
 
-# The ranges of the ok sets, a line each, from nft's listing.
+# The ranges of the ok sets and the maps beside them, from nft's listing.
 kernel_ranges() {
 	jq -r '
 	  def text: if type == "object" then
@@ -116,8 +116,10 @@ kernel_ranges() {
 	      elif has("prefix") then "\(.prefix.addr)/\(.prefix.len)"
 	      else "\(.range[0])-\(.range[1])" end
 	    else . end;
-	  .nftables[].set? // empty | select(.name | test("_ok[46]$")) |
-	  .elem[]? | text' "$1" | sort
+	  .nftables[] |
+	  ((.set? // empty | select(.name | test("_ok[46]$")) | .elem[]?),
+	   (.map? // empty | select(.name | test("_some[46]$")) | .elem[]?[0])) |
+	  text' "$1" | sort
 }
 
 # Does the kernel take it, and hold what was meant?  In a network namespace

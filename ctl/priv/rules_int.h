@@ -20,6 +20,10 @@ struct rules_slot {
 	bool fresh;
 	bool known; /* reach is what the kernel has */
 	struct np_reach reach;
+	bool ports; /* it has what policies with ports need */
+	/* What its sets for ports hold is of no single policy: to be emptied */
+	bool odd;
+	uint32_t ids[NP_NCLASSES]; /* of reach's classes, where it has any */
 };
 
 struct rules {

@@ -88,8 +88,6 @@ rules_compile(const struct rules *r, const struct rules_body *b,
 	np_policy_init(&p);
 	p.deny_all = b->a->deny_all;
 	p.no_internet = b->a->no_internet;
-	if (b->a->nports > 0)
-		return err_set(e, ERR_UNSUPPORTED, "ports are not enforced");
 	if (take_list(&p.allow, b->v, b->a->nallow, e) == 0 &&
 	    take_list(&p.deny, b->v + b->a->nallow, b->a->ndeny, e) == 0 &&
 	    take_ports(&p, b->ports, b->a->nports, e) == 0 &&

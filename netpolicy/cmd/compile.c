@@ -68,6 +68,9 @@ emit_nft(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
 	slot.gen = o->gen;
 	slot.birth = o->birth;
 	slot.reach = c;
+	slot.ports = nft_wants_ports(c);
+	for (size_t i = NP_BUT; i < NP_NCLASSES; i++)
+		slot.ids[i] = nft_class_id(o->gen, (enum np_class)i);
 	return nft_emit(b, &conf, &slot, 1, &in->site, e);
 }
 

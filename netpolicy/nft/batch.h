@@ -57,11 +57,31 @@ void nft_put_slot(
 void nft_put_birth(
     struct nft_batch *b, const struct nft_conf *h, const struct nft_slot *s);
 
-/* Elements of sb<slot>_ok4 or _ok6, by del->family; `site` names origins. */
+/*
+ * Elements of sb<slot>_ok4 and, by a range's class, sb<slot>_some4; or of
+ * both 6, by del->family.  ids: by class, what an address is mapped to; NULL
+ * where the slot has no map.  `site` names origins.
+ */
 void nft_put_ok(struct nft_batch *b, uint32_t slot, const struct np_ok *del,
-    const struct np_ok *add, const struct np_site *site);
-/* Empties sb<slot>_ok4 or _ok6. */
-void nft_put_ok_flush(struct nft_batch *b, uint32_t slot, enum np_family f);
+    const struct np_ok *add, const uint32_t *ids, const struct np_site *site);
+/* Empties sb<slot>_ok4 or _ok6, and with `some` the map beside it. */
+void nft_put_ok_flush(
+    struct nft_batch *b, uint32_t slot, enum np_family f, bool some);
+
+/*
+ * Sets and rules for ports, of a slot that has none: the rules behind the one
+ * with that handle, the last of those that allow.  With nft_put_birth() in the
+ * same batch, the sets alone, before it.
+ */
+void nft_put_ports_objects(struct nft_batch *b, const struct nft_conf *h,
+    const struct nft_slot *s, uint64_t behind);
+void nft_put_ports_sets(
+    struct nft_batch *b, const struct nft_conf *h, const struct nft_slot *s);
+/* The ports of one id: there from now on, or no more. */
+void nft_put_ports(struct nft_batch *b, uint32_t slot, uint32_t id,
+    const struct np_ports *p, bool there);
+/* Empties maps and sets for ports. */
+void nft_put_ports_flush(struct nft_batch *b, uint32_t slot, bool v6);
 /* What is live: `from` no more, `to` from now on; 0 is none. */
 void nft_put_gen(
     struct nft_batch *b, uint32_t slot, uint32_t from, uint32_t to);

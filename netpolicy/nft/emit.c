@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <netinet/in.h>
 
 #define NET4 ((np_u128)0x0a4e0000)
 #define NET6 ((np_u128)0xfd77 << 112)
@@ -192,6 +193,8 @@ ok_set(struct out *o, const struct nft_slot *s, enum np_family f)
 	begin(o, "set", name, f == NP_V4 ? "ipv4_addr" : "ipv6_addr");
 	say(o, "\t\tflags interval\n");
 	for (size_t i = 0; ok != NULL && i < ok->n; i++) {
+		if (ok->v[i].class != NP_WHOLE)
+			continue;
 		next_elem(o);
 		say(o, "%s comment \"%s\"",
 		    np_range_text(ok->v[i].range, f, text),
@@ -216,6 +219,112 @@ cap_sets(struct out *o)
 	}
 }
 
+/* --- ports ----------------------------------------------------------------
+ */
+
+bool
+nft_uses(const struct np_reach *r, enum np_class c)
+{
+	const struct np_ok *both[2] = { &r->ok4, &r->ok6 };
+
+	for (size_t k = 0; k < 2; k++)
+		for (size_t i = 0; i < both[k]->n; i++)
+			if (both[k]->v[i].class == c)
+				return true;
+	return false;
+}
+
+bool
+nft_wants_ports(const struct np_reach *r)
+{
+	return nft_uses(r, NP_BUT) || nft_uses(r, NP_ONLY);
+}
+
+/* A class id looks like a traffic class: it rides where those do. */
+static const char *
+class_text(const struct nft_slot *s, enum np_class c, char to[16])
+{
+	(void)snprintf(to, 16, "%x:%x", s->ids[c] >> 16, s->ids[c] & 0xffff);
+	return to;
+}
+
+static void
+some_map(struct out *o, const struct nft_slot *s, enum np_family f)
+{
+	const struct np_ok *ok = NULL;
+	char name[32];
+
+	if (s->reach != NULL)
+		ok = f == NP_V4 ? &s->reach->ok4 : &s->reach->ok6;
+	(void)snprintf(name, sizeof(name), "sb%u_some%d", s->slot, (int)f);
+	begin(o, "map", name,
+	    f == NP_V4 ? "ipv4_addr : classid" : "ipv6_addr : classid");
+	say(o, "\t\tflags interval\n");
+	for (size_t i = 0; ok != NULL && i < ok->n; i++) {
+		char why[NP_ORIGIN_TEXT], text[NP_RANGE_TEXT], id[16];
+
+		if (ok->v[i].class == NP_WHOLE)
+			continue;
+		next_elem(o);
+		say(o, "%s comment \"%s\" : %s",
+		    np_range_text(ok->v[i].range, f, text),
+		    np_origin_text(ok->v[i].origin, o->site, why),
+		    class_text(s, ok->v[i].class, id));
+	}
+	end_set(o);
+}
+
+static void
+ports_of(
+    struct out *o, const struct nft_slot *s, enum np_class c, uint8_t proto)
+{
+	const struct np_ports *p = &s->reach->ports[c];
+	char id[16];
+
+	class_text(s, c, id);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct np_port_box *b = &p->v[i];
+
+		if (proto < b->proto_lo || b->proto_hi < proto)
+			continue;
+		next_elem(o);
+		if (proto == NFT_PROTO_REST)
+			say(o, "%s", id);
+		else if (b->lo == b->hi)
+			say(o, "%s . %u", id, b->lo);
+		else
+			say(o, "%s . %u-%u", id, b->lo, b->hi);
+	}
+}
+
+static void
+ports_set(
+    struct out *o, const struct nft_slot *s, const char *what, uint8_t proto)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "sb%u_%s", s->slot, what);
+	begin(o, "set", name,
+	    proto == NFT_PROTO_REST ? "classid" : "classid . inet_service");
+	if (proto != NFT_PROTO_REST)
+		say(o, "\t\tflags interval\n");
+	for (enum np_class c = NP_BUT; s->reach != NULL && c <= NP_ONLY; c++)
+		if (nft_uses(s->reach, c))
+			ports_of(o, s, c, proto);
+	end_set(o);
+}
+
+static void
+ports_sets(struct out *o, const struct nft_slot *s)
+{
+	some_map(o, s, NP_V4);
+	if (o->c->v6)
+		some_map(o, s, NP_V6);
+	ports_set(o, s, "tcp", IPPROTO_TCP);
+	ports_set(o, s, "udp", IPPROTO_UDP);
+	ports_set(o, s, "rest", NFT_PROTO_REST);
+}
+
 static void
 sets(struct out *o)
 {
@@ -232,6 +341,8 @@ sets(struct out *o)
 		ok_set(o, &o->v[i], NP_V4);
 		if (o->c->v6)
 			ok_set(o, &o->v[i], NP_V6);
+		if (o->v[i].ports)
+			ports_sets(o, &o->v[i]);
 	}
 }
 
@@ -391,6 +502,43 @@ pass(struct out *o, const struct nft_slot *s, enum np_family f)
 	    ip, text, ip, s->slot, (int)f);
 }
 
+/*
+ * The class of the address and then its list of ports, with the packet's
+ * priority to carry it from one to the other: nft cannot look up a part of a
+ * concatenation, and the mark has the generation.
+ */
+static void
+pass_some(struct out *o, const struct nft_slot *s, enum np_family f)
+{
+	static const char *const protos[] = { "tcp", "udp" };
+	const char *ip = f == NP_V4 ? "ip" : "ip6";
+	char text[NP_ADDR_TEXT], match[128];
+
+	np_addr_text(f == NP_V4 ? s->sb4 : s->sb6, text);
+	(void)snprintf(
+	    match, sizeof(match), "ct original %s saddr %s", ip, text);
+	for (size_t i = 0; i < 2; i++) {
+		say(o,
+		    "\t\t%s ct l3proto %s ct protocol %s meta priority set ct "
+		    "original %s daddr map @sb%u_some%d ",
+		    match, f == NP_V4 ? "ipv4" : "ipv6", protos[i], ip, s->slot,
+		    (int)f);
+		say(o,
+		    "meta priority . ct original proto-dst @sb%u_%s meta "
+		    "priority set none ct mark set meta mark counter accept "
+		    "comment \"allowed on this port\"\n",
+		    s->slot, protos[i]);
+	}
+	say(o,
+	    "\t\t%s ct protocol != tcp ct protocol != udp meta priority set "
+	    "ct original %s daddr map @sb%u_some%d ",
+	    match, ip, s->slot, (int)f);
+	say(o,
+	    "meta priority @sb%u_rest meta priority set none ct mark set meta "
+	    "mark counter accept comment \"allowed: has no port\"\n",
+	    s->slot);
+}
+
 static void
 sandbox(struct out *o, const struct nft_slot *s)
 {
@@ -410,6 +558,10 @@ sandbox(struct out *o, const struct nft_slot *s)
 	pass(o, s, NP_V4);
 	if (o->c->v6)
 		pass(o, s, NP_V6);
+	if (s->ports)
+		pass_some(o, s, NP_V4);
+	if (s->ports && o->c->v6)
+		pass_some(o, s, NP_V6);
 	say(o, "\t\tlimit rate 20/second burst 40 packets log group 1919 "
 	       "snaplen 128\n");
 	say(o, "\t\tcounter comment \"denied\"\n");

@@ -11,6 +11,9 @@
 #include "base/buf.h"
 #include "ir.h"
 
+/* Stands for all protocols but TCP and UDP: no rule tells those apart. */
+enum { NFT_PROTO_REST = 0 };
+
 struct nft_conf {
 	uint32_t group; /* interface group of all sandboxes */
 	uint16_t resolver_port;
@@ -42,7 +45,30 @@ struct nft_slot {
 	uint32_t gen;	/* 0: closed */
 	uint32_t birth; /* generations below belong to the last tenant */
 	const struct np_reach *reach; /* NULL: nothing */
+	/* The sets and rules for ports are there: made when first needed. */
+	bool ports;
+	uint32_t ids[NP_NCLASSES]; /* of BUT and ONLY; see nft_class_id() */
 };
+
+/*
+ * What an address is mapped to that passes on some ports alone: a number of
+ * one version of one class's list.  It is never used again for another list.
+ */
+static inline uint32_t
+nft_class_id(uint32_t gen, enum np_class class)
+{
+	return gen << 1 | (class == NP_ONLY);
+}
+
+static inline enum np_class
+nft_class_of(uint32_t id)
+{
+	return id & 1 ? NP_ONLY : NP_BUT;
+}
+
+/* Is any address of r of that class; or of one with ports? */
+bool nft_uses(const struct np_reach *r, enum np_class c);
+bool nft_wants_ports(const struct np_reach *r);
 
 /* The values that coppiced.conf has when it says nothing. */
 void nft_conf_default(struct nft_conf *c);

@@ -17,6 +17,8 @@ int nft_read_table(struct nft_sock *s, uint64_t *handle, struct err *e);
 struct nft_found {
 	/* Chain sb<slot> is there; all chains come before any generation. */
 	void (*on_slot)(struct nft_found *f, uint32_t slot, uint32_t birth);
+	/* It has sets and rules for ports. */
+	void (*on_ports)(struct nft_found *f, uint32_t slot);
 	void (*on_gen)(struct nft_found *f, uint32_t slot, uint32_t gen);
 	/* Fills in what is the slot's by arithmetic: mac, sb4, sb6. */
 	void (*want_slot)(
@@ -33,10 +35,18 @@ struct nft_found {
 int nft_read_all(struct nft_sock *s, const struct nft_conf *c,
     struct nft_found *f, struct err *e);
 
-/* sb<slot>_ok4 or _ok6, without origins.  Takes nothing; out is the caller's.
+/*
+ * What a slot's sets hold, without origins; ids: of the classes that are in
+ * use, else 0.  ports: the slot has sets for ports.  *odd: they hold what no
+ * single policy would, as after an update that was cut short; then out is what
+ * may be reached whatever the port is.  Takes nothing; out is the caller's.
  */
-int nft_read_ok(struct nft_sock *s, uint32_t slot, enum np_family f,
-    struct np_ok *out, struct err *e);
+int nft_read_reach(struct nft_sock *s, uint32_t slot, bool v6, bool ports,
+    struct np_reach *out, uint32_t ids[NP_NCLASSES], bool *odd, struct err *e);
+
+/* The handle of the last rule that allows whatever the port is. */
+int nft_read_allowed(
+    struct nft_sock *s, uint32_t slot, uint64_t *handle, struct err *e);
 
 /* Packets that the slot's chain judged, by verdict. */
 struct nft_counts {

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <netinet/in.h>
+
 #include "io/seqpkt.h"
 
 static void __attribute__((noreturn)) die(const char *what)
@@ -184,23 +186,70 @@ rc_apply(struct rc *c, uint32_t slot, uint32_t gen, bool birth,
 		.birth = birth,
 		.nallow = p->nallow,
 		.ndeny = p->ndeny,
+		.nports = p->nports,
 		.deny_all = p->deny_all,
 		.no_internet = p->no_internet,
 	};
-	size_t len = ((size_t)p->nallow + p->ndeny) * sizeof(p->v[0]);
+	const size_t nv = ((size_t)p->nallow + p->ndeny) * sizeof(p->v[0]);
+	const size_t nports = p->nports * sizeof(p->ports[0]);
+	static char list[sizeof(p->v) + sizeof(p->ports)];
 	struct rules_reply r;
 	int fd = -1;
 
-	a.in_memfd = len > RULES_INLINE_MAX;
+	memcpy(list, p->v, nv);
+	memcpy(list + nv, p->ports, nports);
+	a.in_memfd = nv + nports > RULES_INLINE_MAX;
 	memcpy(body, &a, sizeof(a));
 	if (a.in_memfd)
-		fd = sealed(p->v, len);
+		fd = sealed(list, nv + nports);
 	else
-		memcpy(body + sizeof(a), p->v, len);
-	r = rc_ask(c, RULES_APPLY, body, sizeof(a) + (fd < 0 ? len : 0), fd);
+		memcpy(body + sizeof(a), list, nv + nports);
+	r = rc_ask(
+	    c, RULES_APPLY, body, sizeof(a) + (fd < 0 ? nv + nports : 0), fd);
 	if (fd >= 0)
 		(void)close(fd);
 	return r;
+}
+
+static void __attribute__((noreturn)) bad_word(const char *word)
+{
+	fprintf(stderr, "rules client: \"%s\"\n", word);
+	exit(2);
+}
+
+static bool
+take_port(struct rc_policy *p, const char *word)
+{
+	const bool tcp = strncmp(word + 1, "tcp/", 4) == 0;
+	struct rules_port *v = &p->ports[p->nports];
+	unsigned lo, hi;
+
+	if (!tcp && strncmp(word + 1, "udp/", 4) != 0)
+		return false;
+	switch (sscanf(word + 5, "%u-%u", &lo, &hi)) {
+	case 1:
+		hi = lo;
+		break;
+	case 2:
+		break;
+	default:
+		bad_word(word);
+	}
+	if (p->nports >= RC_PORTS_MAX)
+		bad_word(word);
+	*v = (struct rules_port){ .lo = (uint16_t)lo,
+		.hi = (uint16_t)hi,
+		.proto = tcp ? IPPROTO_TCP : IPPROTO_UDP,
+		.deny = word[0] == '-',
+		.item = p->nports++ };
+	return true;
+}
+
+void
+rc_policy_clear(struct rc_policy *p)
+{
+	p->nallow = p->ndeny = p->nports = 0;
+	p->deny_all = p->no_internet = false;
 }
 
 void
@@ -217,13 +266,14 @@ rc_word(struct rc_policy *p, const char *word)
 		p->no_internet = true;
 		return;
 	}
-	if ((word[0] != '+' && word[0] != '-') ||
-	    np_prefix_parse(word + 1, &x) < 0 ||
+	if (word[0] != '+' && word[0] != '-')
+		bad_word(word);
+	if (take_port(p, word))
+		return;
+	if (np_prefix_parse(word + 1, &x) < 0 ||
 	    p->nallow + p->ndeny >= RC_ENTRIES_MAX ||
-	    (word[0] == '+' && p->ndeny > 0)) {
-		fprintf(stderr, "rules client: \"%s\"\n", word);
-		exit(2);
-	}
+	    (word[0] == '+' && p->ndeny > 0))
+		bad_word(word);
 	memset(v, 0, sizeof(*v));
 	np_addr_bytes((struct np_addr){ x.addr, x.family }, v->addr);
 	v->family = (uint8_t)x.family;

@@ -10,7 +10,7 @@
 
 #include "ctl/priv/rules_msg.h"
 
-enum { RC_ENTRIES_MAX = 20000 };
+enum { RC_ENTRIES_MAX = 20000, RC_PORTS_MAX = 512 };
 
 struct rc {
 	int fd;
@@ -24,6 +24,8 @@ struct rc_policy {
 	uint32_t nallow, ndeny;
 	bool deny_all, no_internet;
 	struct rules_entry v[RC_ENTRIES_MAX]; /* allow, then deny */
+	uint32_t nports;
+	struct rules_port ports[RC_PORTS_MAX];
 };
 
 /* bin: a program; conf: its -f, or NULL. */
@@ -47,8 +49,11 @@ struct rules_reply rc_apply(struct rc *c, uint32_t slot, uint32_t gen,
 
 /*
  * One word of a policy: "+PREFIX" allows, "-PREFIX" denies, "deny-all",
- * "no-internet".  Allows come before denies.
+ * "no-internet"; "+tcp/80" and "-udp/1-1023" allow and deny ports.  Allowed
+ * prefixes come before denied ones.
  */
 void rc_word(struct rc_policy *p, const char *word);
+/* None of the above: everything is open. */
+void rc_policy_clear(struct rc_policy *p);
 
 #endif

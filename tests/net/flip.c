@@ -4,15 +4,18 @@
  * returned.
  *
  *	flip PRIVD CONF SANDBOX_NS INTERNET_NS INTERFACE TIMES
+ *	     [WORD... [/ WORD...]]
  *
- * Runs on the host.  Slot 1 is open to 1.1.1.1 for a while, then closed to it;
+ * Runs on the host.  Slot 1 is open to 1.1.1.1 for a while, then closed to it,
+ * by those words if there are any; behind the / are those of the open policy;
  * all the while another process opens flows there, TCP and UDP, and keeps old
  * ones talking.  What arrives at the internet's INTERFACE is timed there by the
  * kernel, and tells when it was sent: data says so itself, and when a handshake
  * began is noted under its port.  A packet is late if it was sent after the
  * address had been closed and arrived before it was being opened; how long one
- * that had been judged stood in a queue is the machine's affair.  Prints
- * numbers; ends with 1 if a packet was late.
+ * that had been judged stood in a queue is the machine's affair.  With words,
+ * a third process opens flows that every policy allows, to port 9002.  Prints
+ * numbers; ends with 1 if a packet was late or one of those flows was refused.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -71,9 +74,34 @@ enter(const char *ns)
 
 struct shared {
 	volatile uint64_t opened;
+	volatile uint64_t steady, broken; /* flows that all policies allow */
 	volatile int stop;
 	volatile uint64_t begun[65536]; /* connect(), by the port it got */
 };
+
+/* What every policy of the test allows, given words: never is it refused. */
+#define STEADY_PORT 9002
+
+static void __attribute__((noreturn)) open_steady(struct shared *sh)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(STEADY_PORT) };
+	struct timeval t = { 2, 0 };
+	char b[64];
+
+	inet_pton(AF_INET, "1.1.1.1", &to.sin_addr);
+	while (!sh->stop) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+		if (connect(fd, (void *)&to, sizeof(to)) < 0 ||
+		    recv(fd, b, sizeof(b), 0) <= 0)
+			sh->broken++;
+		sh->steady++;
+		close(fd);
+	}
+	exit(0);
+}
 
 static void
 say_when(int fd)
@@ -162,9 +190,12 @@ listen_to(const char *ifname)
 		/* IPv4 to 1.1.1.1, as it comes in */
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    (unsigned)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 5),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x01010101, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x01010101, 0, 3),
+		/* Not to a port that stays open */
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 22),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, STEADY_PORT, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, 128),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -279,14 +310,15 @@ main(int argc, char **argv)
 	struct flip *f;
 	struct shared *sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct rc_policy *to = &shut_policy;
 	struct rules_reply hello;
 	struct rc c;
 	size_t times;
 	int fd, here;
 	uint32_t gen;
-	pid_t pid;
+	pid_t pid, steady;
 
-	if (argc != 7 || s.v == NULL || sh == MAP_FAILED)
+	if (argc < 7 || s.v == NULL || sh == MAP_FAILED)
 		die("usage, or memory");
 	times = (size_t)atoi(argv[6]);
 	f = calloc(times + 1, sizeof(*f));
@@ -297,19 +329,31 @@ main(int argc, char **argv)
 	gen = hello.max_gen + 1;
 	if (hello.nslots < 1)
 		(void)rc_slots(&c, 1, 8);
-	rc_word(&shut_policy, "+8.8.8.8/32");
-	rc_word(&shut_policy, "-1.1.1.1/32");
+	if (argc == 7) {
+		rc_word(&shut_policy, "+8.8.8.8/32");
+		rc_word(&shut_policy, "-1.1.1.1/32");
+	}
+	for (int i = 7; i < argc; i++)
+		if (strcmp(argv[i], "/") == 0)
+			to = &open_policy;
+		else
+			rc_word(to, argv[i]);
 
 	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	enter(argv[4]);
 	fd = listen_to(argv[5]);
 	if (setns(here, CLONE_NEWNET) < 0)
 		die("back");
-	(void)rc_apply(&c, 1, gen++, true, &open_policy);
+	(void)rc_apply(&c, 1, gen++, argc == 7, &open_policy);
 	pid = fork();
 	if (pid == 0) {
 		enter(argv[3]);
 		open_flows(sh);
+	}
+	steady = argc > 7 ? fork() : -1;
+	if (steady == 0) {
+		enter(argv[3]);
+		open_steady(sh);
 	}
 	usleep(100000);
 	for (size_t i = 0; i < times; i++) {
@@ -324,8 +368,13 @@ main(int argc, char **argv)
 	}
 	sh->stop = 1;
 	(void)waitpid(pid, NULL, 0);
+	if (steady > 0)
+		(void)waitpid(steady, NULL, 0);
 	collect(fd, &s);
-	printf("flows=%llu ", (unsigned long long)sh->opened);
+	printf("flows=%llu steady=%llu broken=%llu ",
+	    (unsigned long long)sh->opened, (unsigned long long)sh->steady,
+	    (unsigned long long)sh->broken);
 	(void)rc_stop(&c);
-	return judge(f, times, &s, sh) || sh->opened < 1500;
+	return judge(f, times, &s, sh) || sh->opened < 1500 || sh->broken > 0 ||
+	       (steady > 0 && sh->steady < 100);
 }

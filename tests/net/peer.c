@@ -4,7 +4,7 @@
  *	peer serve		on every address: TCP and UDP echo (7), TCP
  *				greeter (80), UDP that pushes for ever at
  *whoever sent it a datagram (8), a TCP stream of bytes that are known by their
- *place (9000)
+ *place (9000 to 9002)
  *	peer tcp ADDR PORT	one connection: prints open, refused, denied or
  *				silent (after a second)
  *	peer udp ADDR PORT [N]	one datagram of N bytes (16), echoed: open,
@@ -222,6 +222,8 @@ static void __attribute__((noreturn)) serve(void)
 	accept_all(7, serve_echo);
 	accept_all(80, serve_greeting);
 	accept_all(9000, serve_stream);
+	accept_all(9001, serve_stream);
+	accept_all(9002, serve_stream);
 	datagrams(7, false);
 	datagrams(8, true);
 	printf("ready\n");

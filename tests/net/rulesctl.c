@@ -73,8 +73,7 @@ do_apply(void)
 	bool birth = false;
 	uint32_t gen;
 
-	p.nallow = p.ndeny = 0;
-	p.deny_all = p.no_internet = false;
+	rc_policy_clear(&p);
 	gen = g != NULL && strcmp(g, "+") != 0 ? (uint32_t)strtoul(g, NULL, 0)
 					       : highest + 1;
 	while ((w = next_word()) != NULL)

@@ -52,6 +52,15 @@ round() { # SLOT
 	birth=260
 	same "$1" '{"allowOut":["255.255.255.254/31","9.0.0.0/8"],"denyOut":["128.0.0.0/1"]}' \
 	    +255.255.255.254/31 +9.0.0.0/8 -128.0.0.0/1
+	# What ports need is there from now on, whoever has the slot.
+	must clear "$1"
+	birth=261
+	same "$1" '{"ports":[{"port":443,"access":"allow"},{"port":"1-79","protocol":"tcp","access":"deny"}],"denyOut":["0.0.0.0/0"]}' \
+	    +tcp/443 +udp/443 -tcp/1-79 -0.0.0.0/0 deny-all
+	must clear "$1"
+	birth=262
+	same "$1" '{"ports":[{"port":25,"access":"deny"},{"port":"8000-8100","protocol":"udp","access":"allow"}],"denyOut":["128.0.0.0/1","2606:4700::/32"],"allowOut":["9.0.0.0/8"]}' \
+	    -tcp/25 -udp/25 +udp/8000-8100 +9.0.0.0/8 -128.0.0.0/1 -2606:4700::/32
 }
 
 np_args=()
@@ -67,7 +76,7 @@ privd_start "max_flows = 65535" "max_packets_per_s = 100" \
 round 8
 # It is its own work that a new process finds, and an old table is made anew.
 must kill
-is "ok max_gen=260 rebuilt=0 nslots=0" privd hello
+is "ok max_gen=262 rebuilt=0 nslots=0" privd hello
 is "" grep -o "rules.lost.*" "$privd_log"
 privd_stop >/dev/null
 privd_start

@@ -225,6 +225,15 @@ found_gen(struct nft_found *f, uint32_t slot, uint32_t gen)
 }
 
 static void
+found_ports(struct nft_found *f, uint32_t slot)
+{
+	struct looking *l = container_of(f, struct looking, f);
+
+	if (l->wrong == 0 && (slot > l->r->nslots || !l->r->slots[slot].ports))
+		l->wrong = slot;
+}
+
+static void
 want_slot(struct nft_found *f, uint32_t slot, struct nft_slot *out)
 {
 	struct rules *r = container_of(f, struct looking, f)->r;
@@ -233,23 +242,53 @@ want_slot(struct nft_found *f, uint32_t slot, struct nft_slot *out)
 		*out = *rules_slot(r, slot);
 }
 
-static int
-compare_ok(struct rules_kernel *k, uint32_t slot, const struct np_ok *want,
-    struct err *e)
+static bool
+same_ranges(const struct np_ok *a, const struct np_ok *b)
 {
-	struct np_ok is = { .family = want->family };
-	int rc = nft_read_ok(&k->nl, slot, want->family, &is, e);
+	for (size_t i = 0; i < a->n && i < b->n; i++)
+		if (a->v[i].range.lo != b->v[i].range.lo ||
+		    a->v[i].range.hi != b->v[i].range.hi ||
+		    a->v[i].class != b->v[i].class)
+			return false;
+	return a->n == b->n;
+}
 
-	if (rc == 0)
-		rc = is.n != want->n;
-	for (size_t i = 0; rc == 0 && i < is.n; i++)
-		rc = is.v[i].range.lo != want->v[i].range.lo ||
-		     is.v[i].range.hi != want->v[i].range.hi;
-	if (rc > 0)
-		err_set(e, ERR_CONFLICT, "set sb%u_ok%d is not as we make it",
-		    slot, (int)want->family);
-	np_ok_fini(&is);
-	return rc;
+static bool
+same_lists(const struct rules_slot *s, const uint32_t ids[NP_NCLASSES],
+    const struct np_reach *is)
+{
+	for (size_t c = NP_BUT; c < NP_NCLASSES; c++)
+		if (ids[c] != s->ids[c] ||
+		    (ids[c] != 0 &&
+			!np_ports_same(&is->ports[c], &s->reach.ports[c])))
+			return false;
+	return true;
+}
+
+static int
+compare_reach(struct rules_kernel *k, uint32_t slot, struct err *e)
+{
+	const struct rules_slot *s = &k->r->slots[slot];
+	uint32_t ids[NP_NCLASSES];
+	const char *what = NULL;
+	struct np_reach is;
+	bool odd;
+
+	if (nft_read_reach(&k->nl, slot, k->c.v6, s->ports, &is, ids, &odd, e) <
+	    0)
+		return -1;
+	if (!same_ranges(&is.ok4, &s->reach.ok4))
+		what = "ok4";
+	else if (!same_ranges(&is.ok6, &s->reach.ok6))
+		what = "ok6";
+	else if (odd != s->odd || !same_lists(s, ids, &is))
+		what = "tcp, udp or rest";
+	np_reach_fini(&is);
+	if (what == NULL)
+		return 0;
+	err_set(
+	    e, ERR_CONFLICT, "set sb%u_%s is not as we make it", slot, what);
+	return 1;
 }
 
 static int
@@ -266,9 +305,7 @@ compare_slots(struct rules_kernel *k, const struct looking *l, struct err *e)
 		/* What we have not read yet, we have not changed either. */
 		if (!s->made || !s->known)
 			continue;
-		rc = compare_ok(k, i, &s->reach.ok4, e);
-		if (rc == 0 && k->c.v6)
-			rc = compare_ok(k, i, &s->reach.ok6, e);
+		rc = compare_reach(k, i, e);
 	}
 	if (rc != 0)
 		return rc;
@@ -288,6 +325,7 @@ compare_all(struct rules_kernel *k, struct err *e)
 {
 	struct looking l = {
 		.f = { .on_slot = found_slot,
+		    .on_ports = found_ports,
 		    .on_gen = found_gen,
 		    .want_slot = want_slot },
 		.r = k->r,

@@ -46,7 +46,8 @@ rules_slot(struct rules *r, uint32_t slot)
 {
 	struct nft_slot *s = &r->k->s;
 
-	*s = (struct nft_slot){ .birth = r->slots[slot].birth };
+	*s = (struct nft_slot){ .birth = r->slots[slot].birth,
+		.ports = r->slots[slot].ports };
 	slot_addresses(r->cf, slot, s);
 	return s;
 }
@@ -96,6 +97,15 @@ on_slot(struct nft_found *f, uint32_t slot, uint32_t birth)
 }
 
 static void
+on_ports(struct nft_found *f, uint32_t slot)
+{
+	struct rules *r = container_of(f, struct adoption, f)->r;
+
+	if (slot > 0 && slot <= r->nslots)
+		r->slots[slot].ports = true;
+}
+
+static void
 on_gen(struct nft_found *f, uint32_t slot, uint32_t gen)
 {
 	struct rules *r = container_of(f, struct adoption, f)->r;
@@ -121,6 +131,7 @@ adopt(struct rules *r, struct err *e)
 {
 	struct adoption a = {
 		.f = { .on_slot = on_slot,
+		    .on_ports = on_ports,
 		    .on_gen = on_gen,
 		    .want_slot = want_slot },
 		.r = r,
@@ -156,11 +167,27 @@ send_if(struct rules_kernel *k, bool now, struct err *e)
 	return 0;
 }
 
-static int
-restore_slots(struct rules *r, struct err *e)
+static void
+restore_reach(struct rules *r, uint32_t slot)
 {
 	static const struct np_ok none4 = { .family = NP_V4 };
 	static const struct np_ok none6 = { .family = NP_V6 };
+	const struct rules_slot *s = &r->slots[slot];
+	const uint32_t *ids = s->ports ? s->ids : NULL;
+	struct nft_batch *b = &r->k->b;
+
+	for (size_t c = 0; ids != NULL && c < NP_NCLASSES; c++)
+		if (ids[c] != 0)
+			nft_put_ports(
+			    b, slot, ids[c], &s->reach.ports[c], true);
+	nft_put_ok(b, slot, &none4, &s->reach.ok4, ids, &r->site);
+	if (r->k->c.v6)
+		nft_put_ok(b, slot, &none6, &s->reach.ok6, ids, &r->site);
+}
+
+static int
+restore_slots(struct rules *r, struct err *e)
+{
 	struct rules_kernel *k = r->k;
 	uint32_t in_batch = 0;
 
@@ -170,14 +197,11 @@ restore_slots(struct rules *r, struct err *e)
 		if (!s->made)
 			continue;
 		nft_put_slot(&k->b, &k->c, rules_slot(r, i));
+		s->odd = false; /* they are made empty */
 		if (!s->known)
 			s->gen = 0; /* its sets are lost: it stays closed */
-		if (s->gen != 0) {
-			nft_put_ok(&k->b, i, &none4, &s->reach.ok4, &r->site);
-			if (k->c.v6)
-				nft_put_ok(
-				    &k->b, i, &none6, &s->reach.ok6, &r->site);
-		}
+		if (s->gen != 0)
+			restore_reach(r, i);
 		if (send_if(k, ++in_batch % 64 == 0, e) < 0)
 			return -1;
 	}

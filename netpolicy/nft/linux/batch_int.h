@@ -18,6 +18,30 @@ struct nlmsghdr *nft_msg(
 void nft_msg_end(struct nft_batch *b, struct nlmsghdr *h);
 void nft_end_batch(struct nft_batch *b);
 
+/* nft's numbers of data types; a concatenation has six bits for each. */
+enum {
+	NFT_TYPE_IPADDR = 7,
+	NFT_TYPE_IP6ADDR = 8,
+	NFT_TYPE_ETHERADDR = 9,
+	NFT_TYPE_SERVICE = 13,
+	NFT_TYPE_MARK = 19,
+	NFT_TYPE_CLASSID = 23,
+	NFT_TYPE_IFNAME = 41,
+};
+
+/* nft's notes on a set: in which byte order keys and data are. */
+enum { NFT_ORDER_HOST = 1, NFT_ORDER_BIG = 2 };
+
+struct nft_set_decl {
+	const char *name;
+	uint32_t flags, type, len, data_type, data_len;
+	uint32_t key_order, data_order; /* 0: nothing to say */
+	uint32_t size;	    /* the most that there may be; 0: any number */
+	uint32_t fields[2]; /* of a concatenation of intervals: bytes */
+};
+
+void nft_put_set(struct nft_batch *b, const struct nft_set_decl *s);
+
 /* One rule at a time: begin, expressions, end. */
 struct nft_rule {
 	struct nft_batch *b;
@@ -28,6 +52,9 @@ struct nft_rule {
 enum { NFT_R1 = 1, NFT_R2 = 2, NFT_R3 = 14 }; /* as nft numbers them */
 
 struct nft_rule nft_rule_begin(struct nft_batch *b, const char *chain);
+/* Behind the rule with that handle, not at the end. */
+struct nft_rule nft_rule_behind(
+    struct nft_batch *b, const char *chain, uint64_t handle);
 /* comment may be NULL. */
 void nft_rule_end(struct nft_rule *r, const char *comment);
 
@@ -63,5 +90,8 @@ void nft_put_dispatch(
     struct nft_batch *b, const struct nft_conf *h, const struct nft_slot *s);
 void nft_put_slot_rules(
     struct nft_batch *b, const struct nft_conf *h, const struct nft_slot *s);
+/* behind: the handle of the rule that they come after; 0: at the end. */
+void nft_put_ports_rules(struct nft_batch *b, const struct nft_conf *h,
+    const struct nft_slot *s, uint64_t behind);
 
 #endif

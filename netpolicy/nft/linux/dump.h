@@ -21,6 +21,14 @@ int nft_read(struct nft_sock *s, struct nlmsghdr *ask, nft_on_msg *on,
     void (*again)(void *arg), void *arg, struct err *e);
 nft_on_msg nft_ignore;
 
+/*
+ * read_ports.c: the lists of the ids that are in use, as the compiler writes
+ * them.  *odd: there are others, or one is missing.
+ */
+int nft_read_ports(struct nft_sock *s, uint32_t slot,
+    const uint32_t ids[NP_NCLASSES], bool *odd,
+    struct np_ports out[NP_NCLASSES], struct err *e);
+
 /* Is the message about something in our table? */
 bool nft_is_ours(const struct nlmsghdr *h);
 

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include <linux/netfilter/nf_tables.h>
 
+#include "base/own.h"
 #include "batch_int.h"
 
 enum { UDATA_COMMENT = 0 };
@@ -142,8 +144,10 @@ nft_put_dispatch(
 /* --- what a sandbox may reach ------------------------------------------------
  */
 
+/* value: of a map's element; NULL: a set's, or one that goes. */
 static void
-put_bound(struct elems *l, struct np_addr a, bool is_end, const char *comment)
+put_bound(struct elems *l, struct np_addr a, bool is_end, const uint32_t *value,
+    const char *comment)
 {
 	struct nlattr *n = elem_begin(l);
 	uint8_t key[16];
@@ -155,6 +159,8 @@ put_bound(struct elems *l, struct np_addr a, bool is_end, const char *comment)
 		mnl_attr_put_u32(l->h, NFTA_SET_ELEM_FLAGS,
 		    htonl(NFT_SET_ELEM_INTERVAL_END));
 	elem_value(l, NFTA_SET_ELEM_KEY, key, a.family == NP_V4 ? 4 : 16);
+	if (value != NULL)
+		elem_value(l, NFTA_SET_ELEM_DATA, value, sizeof(*value));
 	if (comment != NULL)
 		elem_comment(l, comment);
 	mnl_attr_nest_end(l->h, n);
@@ -162,50 +168,163 @@ put_bound(struct elems *l, struct np_addr a, bool is_end, const char *comment)
 
 /* The kernel's ends are exclusive; a range up to the last address has none. */
 static void
-put_range(
-    struct elems *l, enum np_family f, struct np_range r, const char *comment)
+put_range(struct elems *l, enum np_family f, struct np_range r,
+    const uint32_t *value, const char *comment)
 {
-	put_bound(l, (struct np_addr){ r.lo, f }, false, comment);
+	put_bound(l, (struct np_addr){ r.lo, f }, false, value, comment);
 	if (r.hi != np_last(f))
-		put_bound(l, (struct np_addr){ r.hi + 1, f }, true, NULL);
+		put_bound(l, (struct np_addr){ r.hi + 1, f }, true, NULL, NULL);
 }
 
 static void
-ok_name(char to[32], uint32_t slot, enum np_family f)
+set_name(char to[32], uint32_t slot, enum np_family f, bool some)
 {
-	(void)snprintf(to, 32, "sb%u_ok%c", slot, f == NP_V4 ? '4' : '6');
+	(void)snprintf(to, 32, "sb%u_%s%c", slot, some ? "some" : "ok",
+	    f == NP_V4 ? '4' : '6');
+}
+
+static void
+put_ok(struct nft_batch *b, uint32_t slot, const struct np_ok *del,
+    const struct np_ok *add, const uint32_t *ids, const struct np_site *site)
+{
+	char name[32], why[NP_ORIGIN_TEXT];
+	struct elems l = { b, NFT_MSG_DELSETELEM, name, NULL, NULL };
+	const bool some = ids != NULL;
+
+	set_name(name, slot, del->family, some);
+	for (size_t i = 0; i < del->n; i++)
+		if ((del->v[i].class != NP_WHOLE) == some)
+			put_range(&l, del->family, del->v[i].range, NULL, NULL);
+	close_message(&l);
+	l.type = NFT_MSG_NEWSETELEM;
+	for (size_t i = 0; i < add->n; i++)
+		if ((add->v[i].class != NP_WHOLE) == some)
+			put_range(&l, add->family, add->v[i].range,
+			    some ? &ids[add->v[i].class] : NULL,
+			    np_origin_text(add->v[i].origin, site, why));
+	close_message(&l);
 }
 
 void
 nft_put_ok(struct nft_batch *b, uint32_t slot, const struct np_ok *del,
-    const struct np_ok *add, const struct np_site *site)
+    const struct np_ok *add, const uint32_t *ids, const struct np_site *site)
 {
-	char name[32], why[NP_ORIGIN_TEXT];
-	struct elems l = { b, NFT_MSG_DELSETELEM, name, NULL, NULL };
-
-	ok_name(name, slot, del->family);
-	for (size_t i = 0; i < del->n; i++)
-		put_range(&l, del->family, del->v[i].range, NULL);
-	close_message(&l);
-	l.type = NFT_MSG_NEWSETELEM;
-	for (size_t i = 0; i < add->n; i++)
-		put_range(&l, add->family, add->v[i].range,
-		    np_origin_text(add->v[i].origin, site, why));
-	close_message(&l);
+	put_ok(b, slot, del, add, NULL, site);
+	if (ids != NULL)
+		put_ok(b, slot, del, add, ids, site);
 }
 
-void
-nft_put_ok_flush(struct nft_batch *b, uint32_t slot, enum np_family f)
+static void
+put_flush(struct nft_batch *b, const char *name)
 {
 	struct nlmsghdr *h =
 	    nft_msg(b, NFT_MSG_DELSETELEM, 0, NFTA_SET_ELEM_LIST_TABLE);
-	char name[32];
 
 	if (h == NULL)
 		return;
-	ok_name(name, slot, f);
 	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, name);
 	nft_msg_end(b, h);
+}
+
+void
+nft_put_ok_flush(
+    struct nft_batch *b, uint32_t slot, enum np_family f, bool some)
+{
+	char name[32];
+
+	set_name(name, slot, f, false);
+	put_flush(b, name);
+	set_name(name, slot, f, true);
+	if (some)
+		put_flush(b, name);
+}
+
+/* --- ports -------------------------------------------------------------------
+ */
+
+static const struct {
+	const char *name;
+	uint8_t proto;
+} lists[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP } };
+
+/* Class and port, as in the set: both in network order. */
+static void
+put_port(struct elems *l, uint32_t id, uint16_t lo, uint16_t hi)
+{
+	struct nlattr *n = elem_begin(l);
+	const uint32_t be = htonl(id);
+	const uint16_t ports[2] = { htons(lo), htons(hi) };
+	uint8_t key[8] = { 0 };
+
+	if (n == NULL)
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(key, &be, sizeof(be));
+		memcpy(key + sizeof(be), &ports[i], sizeof(ports[i]));
+		elem_value(l,
+		    i == 0 ? NFTA_SET_ELEM_KEY : NFTA_SET_ELEM_KEY_END, key,
+		    sizeof(key));
+	}
+	mnl_attr_nest_end(l->h, n);
+}
+
+/* Rules are for TCP and UDP alone: all other protocols are alike. */
+static void
+put_rest(struct nft_batch *b, uint16_t type, uint32_t slot, uint32_t id)
+{
+	char name[32];
+	struct elems l = { b, type, name, NULL, NULL };
+	struct nlattr *n;
+
+	(void)snprintf(name, sizeof(name), "sb%u_rest", slot);
+	n = elem_begin(&l);
+	if (n == NULL)
+		return;
+	elem_value(&l, NFTA_SET_ELEM_KEY, &id, sizeof(id));
+	mnl_attr_nest_end(l.h, n);
+	close_message(&l);
+}
+
+static void
+put_ports(struct nft_batch *b, uint16_t type, uint32_t slot, uint32_t id,
+    const struct np_ports *p)
+{
+	for (size_t k = 0; k < countof(lists); k++) {
+		char name[32];
+		struct elems l = { b, type, name, NULL, NULL };
+
+		(void)snprintf(
+		    name, sizeof(name), "sb%u_%s", slot, lists[k].name);
+		for (size_t i = 0; i < p->n; i++)
+			if (p->v[i].proto_lo <= lists[k].proto &&
+			    lists[k].proto <= p->v[i].proto_hi)
+				put_port(&l, id, p->v[i].lo, p->v[i].hi);
+		close_message(&l);
+	}
+	if (np_ports_has(p, NFT_PROTO_REST, 0))
+		put_rest(b, type, slot, id);
+}
+
+void
+nft_put_ports(struct nft_batch *b, uint32_t slot, uint32_t id,
+    const struct np_ports *p, bool there)
+{
+	put_ports(
+	    b, there ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, slot, id, p);
+}
+
+void
+nft_put_ports_flush(struct nft_batch *b, uint32_t slot, bool v6)
+{
+	static const char *const sets[] = { "some4", "tcp", "udp", "rest",
+		"some6" };
+
+	for (size_t i = 0; i < countof(sets) - !v6; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "sb%u_%s", slot, sets[i]);
+		put_flush(b, name);
+	}
 }
 
 /* --- what is live ------------------------------------------------------------

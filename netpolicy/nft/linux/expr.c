@@ -14,6 +14,12 @@ enum { UDATA_COMMENT = 0 };
 struct nft_rule
 nft_rule_begin(struct nft_batch *b, const char *chain)
 {
+	return nft_rule_behind(b, chain, 0);
+}
+
+struct nft_rule
+nft_rule_behind(struct nft_batch *b, const char *chain, uint64_t handle)
+{
 	struct nft_rule r = { .b = b };
 
 	r.h = nft_msg(
@@ -21,6 +27,8 @@ nft_rule_begin(struct nft_batch *b, const char *chain)
 	if (r.h == NULL)
 		return r;
 	mnl_attr_put_strz(r.h, NFTA_RULE_CHAIN, chain);
+	if (handle != 0)
+		mnl_attr_put_u64(r.h, NFTA_RULE_POSITION, htobe64(handle));
 	r.exprs = mnl_attr_nest_start(r.h, NFTA_RULE_EXPRESSIONS);
 	return r;
 }

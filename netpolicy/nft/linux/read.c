@@ -17,6 +17,7 @@
 #include "batch_int.h"
 #include "attr.h"
 #include "dump.h"
+#include "ok.h"
 
 static const struct nlattr *
 find(const struct nlmsghdr *h, uint16_t type)
@@ -82,6 +83,7 @@ nft_read_table(struct nft_sock *s, uint64_t *handle, struct err *e)
 
 struct bound {
 	np_u128 at;
+	uint32_t id; /* of a map: what it says; else 0 */
 	bool is_end;
 };
 
@@ -121,14 +123,21 @@ on_ok(void *arg, const struct nlmsghdr *h, struct err *e)
 		    attr_find_in(a, NFTA_SET_ELEM_FLAGS);
 		const struct nlattr *key = attr_find_in(
 		    attr_find_in(a, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+		const struct nlattr *value = attr_find_in(
+		    attr_find_in(a, NFTA_SET_ELEM_DATA), NFTA_DATA_VALUE);
 		struct bound x = { 0 };
 
 		if (key == NULL || mnl_attr_get_payload_len(key) != len)
 			return err_set(e, ERR_BUG, "ok set: a strange element");
 		x.at =
 		    np_addr_from_bytes(b->family, mnl_attr_get_payload(key)).n;
-		x.is_end = flags != NULL && (ntohl(mnl_attr_get_u32(flags)) &
-						NFT_SET_ELEM_INTERVAL_END);
+		x.is_end = flags != NULL &&
+			   mnl_attr_get_payload_len(flags) == 4 &&
+			   (ntohl(mnl_attr_get_u32(flags)) &
+			       NFT_SET_ELEM_INTERVAL_END);
+		if (value != NULL &&
+		    mnl_attr_get_payload_len(value) == sizeof(x.id))
+			x.id = mnl_attr_get_u32(value);
 		if (add_bound(b, x, e) < 0)
 			return -1;
 	}
@@ -152,8 +161,21 @@ by_place(const void *pa, const void *pb)
 	return (int)b->is_end - (int)a->is_end;
 }
 
+/* What an address is mapped to names its class, and one id each. */
 static int
-ranges(const struct bounds *b, struct np_ok *out, struct err *e)
+class_of(uint32_t id, uint32_t ids[NP_NCLASSES], bool *odd)
+{
+	const enum np_class c = id == 0 ? NP_WHOLE : nft_class_of(id);
+
+	if (ids[c] != 0 && ids[c] != id)
+		*odd = true;
+	ids[c] = id;
+	return (int)c;
+}
+
+static int
+ranges(const struct bounds *b, uint32_t ids[NP_NCLASSES], bool *odd,
+    struct np_ok *out, struct err *e)
 {
 	out->family = b->family;
 	out->n = 0;
@@ -168,32 +190,150 @@ ranges(const struct bounds *b, struct np_ok *out, struct err *e)
 			continue; /* nft puts one in front of the first */
 		if (i + 1 < b->n)
 			r.hi = b->v[i + 1].at - 1;
-		out->v[out->n++].range = r;
+		out->v[out->n].range = r;
+		out->v[out->n++].class =
+		    (enum np_class)class_of(b->v[i].id, ids, odd);
 	}
 	return 0;
 }
 
-int
-nft_read_ok(struct nft_sock *s, uint32_t slot, enum np_family f,
-    struct np_ok *out, struct err *e)
+static int
+read_set(struct nft_sock *s, const char *name, enum np_family f,
+    uint32_t ids[NP_NCLASSES], bool *odd, struct np_ok *out, struct err *e)
 {
-	char buf[NFT_ASK_ROOM], name[32];
+	char buf[NFT_ASK_ROOM];
 	struct nlmsghdr *h = nft_ask(s, buf, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 	struct bounds b = { .family = f };
 	int rc;
 
-	(void)snprintf(
-	    name, sizeof(name), "sb%u_ok%c", slot, f == NP_V4 ? '4' : '6');
 	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, name);
 	rc = nft_read(s, h, on_ok, forget_bounds, &b, e);
 	if (rc == 0) {
 		if (b.n > 0)
 			qsort(b.v, b.n, sizeof(*b.v), by_place);
-		rc = ranges(&b, out, e);
+		rc = ranges(&b, ids, odd, out, e);
 	}
 	free(b.v);
 	return rc < 0 ? err_wrap(e, "%s", name) : 0;
+}
+
+static int
+by_start(const void *a, const void *b)
+{
+	const struct np_ok_range *x = a, *y = b;
+
+	return x->range.lo < y->range.lo ? -1 : x->range.lo > y->range.lo;
+}
+
+/* `some` among what is in out: they must not overlap. */
+static int
+merge(struct np_ok *out, struct np_ok *some, bool *odd, struct err *e)
+{
+	for (size_t i = 0; i < some->n; i++)
+		if (np_ok_add(out, &some->v[i], false, e) < 0)
+			return -1;
+	if (some->n > 0)
+		qsort(out->v, out->n, sizeof(*out->v), by_start);
+	for (size_t i = 1; i < out->n; i++)
+		if (out->v[i - 1].range.hi >= out->v[i].range.lo)
+			*odd = true;
+	return 0;
+}
+
+/* The ranges that pass whole, and no others. */
+static void
+keep_whole(struct np_ok *ok)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ok->n; i++)
+		if (ok->v[i].class == NP_WHOLE)
+			ok->v[n++] = ok->v[i];
+	ok->n = n;
+}
+
+static int
+read_family(struct nft_sock *s, uint32_t slot, enum np_family f, bool ports,
+    uint32_t ids[NP_NCLASSES], bool *odd, struct np_ok *out, struct err *e)
+{
+	struct np_ok some = { .family = f };
+	const char v = f == NP_V4 ? '4' : '6';
+	char name[32];
+	int rc;
+
+	(void)snprintf(name, sizeof(name), "sb%u_ok%c", slot, v);
+	rc = read_set(s, name, f, ids, odd, out, e);
+	if (rc == 0 && ports) {
+		(void)snprintf(name, sizeof(name), "sb%u_some%c", slot, v);
+		rc = read_set(s, name, f, ids, odd, &some, e);
+		if (rc == 0)
+			rc = merge(out, &some, odd, e);
+	}
+	np_ok_fini(&some);
+	return rc;
+}
+
+int
+nft_read_reach(struct nft_sock *s, uint32_t slot, bool v6, bool ports,
+    struct np_reach *out, uint32_t ids[NP_NCLASSES], bool *odd, struct err *e)
+{
+	np_reach_init(out);
+	for (size_t i = 0; i < NP_NCLASSES; i++)
+		ids[i] = 0;
+	*odd = false;
+	if (read_family(s, slot, NP_V4, ports, ids, odd, &out->ok4, e) < 0 ||
+	    (v6 && read_family(s, slot, NP_V6, ports, ids, odd, &out->ok6, e) <
+		       0) ||
+	    (ports && nft_read_ports(s, slot, ids, odd, out->ports, e) < 0)) {
+		np_reach_fini(out);
+		return -1;
+	}
+	if (*odd) {
+		keep_whole(&out->ok4);
+		keep_whole(&out->ok6);
+		ids[NP_BUT] = ids[NP_ONLY] = 0;
+	}
+	return 0;
+}
+
+/* --- one slot's rules -------------------------------------------------------
+ */
+
+static int
+on_rule(void *arg, const struct nlmsghdr *h, struct err *e)
+{
+	/* As nft writes a comment: what it is, its length, its bytes. */
+	static const char comment[] = "\0\10allowed";
+	const struct nlattr *handle = find(h, NFTA_RULE_HANDLE);
+	const struct nlattr *data = find(h, NFTA_RULE_USERDATA);
+
+	(void)e;
+	if (handle != NULL && data != NULL &&
+	    mnl_attr_get_payload_len(handle) == sizeof(uint64_t) &&
+	    mnl_attr_get_payload_len(data) == sizeof(comment) &&
+	    memcmp(mnl_attr_get_payload(data), comment, sizeof(comment)) == 0)
+		*(uint64_t *)arg = be64toh(mnl_attr_get_u64(handle));
+	return 0;
+}
+
+int
+nft_read_allowed(
+    struct nft_sock *s, uint32_t slot, uint64_t *handle, struct err *e)
+{
+	char buf[NFT_ASK_ROOM], chain[32];
+	struct nlmsghdr *h = nft_ask(s, buf, NFT_MSG_GETRULE, NLM_F_DUMP);
+
+	*handle = 0;
+	(void)snprintf(chain, sizeof(chain), "sb%u", slot);
+	mnl_attr_put_strz(h, NFTA_RULE_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(h, NFTA_RULE_CHAIN, chain);
+	if (nft_read(s, h, on_rule, NULL, handle, e) < 0)
+		return -1;
+	if (*handle == 0)
+		return err_set(
+		    e, ERR_CONFLICT, "%s has no rule that allows", chain);
+	return 0;
 }
 
 /* --- one slot's counters ----------------------------------------------------

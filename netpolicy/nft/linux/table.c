@@ -18,29 +18,42 @@
 
 #include "batch_int.h"
 
-/* nft's numbers of data types; a concatenation has six bits for each. */
 enum {
-	TYPE_IPADDR = 7,
-	TYPE_IP6ADDR = 8,
-	TYPE_ETHERADDR = 9,
-	TYPE_MARK = 19,
-	TYPE_IFNAME = 41,
-	TYPE_SRC4 = TYPE_IFNAME << 12 | TYPE_ETHERADDR << 6 | TYPE_IPADDR,
-	TYPE_SRC6 = TYPE_IFNAME << 12 | TYPE_ETHERADDR << 6 | TYPE_IP6ADDR,
+	TYPE_SRC4 =
+	    NFT_TYPE_IFNAME << 12 | NFT_TYPE_ETHERADDR << 6 | NFT_TYPE_IPADDR,
+	TYPE_SRC6 =
+	    NFT_TYPE_IFNAME << 12 | NFT_TYPE_ETHERADDR << 6 | NFT_TYPE_IP6ADDR,
 };
 #define TYPE_VERDICT 0xffffff00u
 
-/* nft's notes on a set: in which byte order keys and data are. */
-enum { NOTE_KEY_ORDER, NOTE_DATA_ORDER, ORDER_HOST = 1, ORDER_BIG = 2 };
+/* nft's notes on a set. */
+enum { NOTE_KEY_ORDER, NOTE_DATA_ORDER };
 
 /* --- sets -------------------------------------------------------------------
  */
 
-struct set {
-	const char *name;
-	uint32_t flags, type, len, data_type, data_len;
-	uint32_t key_order, data_order; /* 0: nothing to say */
-};
+/* How many there may be, or how long each field of a range's key is. */
+static void
+put_desc(struct nlmsghdr *h, const struct nft_set_decl *s)
+{
+	struct nlattr *desc = mnl_attr_nest_start(h, NFTA_SET_DESC), *list;
+
+	if (s->size != 0)
+		mnl_attr_put_u32(h, NFTA_SET_DESC_SIZE, htonl(s->size));
+	if (s->fields[0] != 0) {
+		list = mnl_attr_nest_start(h, NFTA_SET_DESC_CONCAT);
+		for (size_t i = 0; i < 2; i++) {
+			struct nlattr *n =
+			    mnl_attr_nest_start(h, NFTA_LIST_ELEM);
+
+			mnl_attr_put_u32(
+			    h, NFTA_SET_FIELD_LEN, htonl(s->fields[i]));
+			mnl_attr_nest_end(h, n);
+		}
+		mnl_attr_nest_end(h, list);
+	}
+	mnl_attr_nest_end(h, desc);
+}
 
 static size_t
 note(uint8_t *to, uint8_t what, uint32_t order)
@@ -53,8 +66,8 @@ note(uint8_t *to, uint8_t what, uint32_t order)
 	return 2 + sizeof(order);
 }
 
-static void
-put_sized_set(struct nft_batch *b, const struct set *s, uint32_t size)
+void
+nft_put_set(struct nft_batch *b, const struct nft_set_decl *s)
 {
 	struct nlmsghdr *h = nft_msg(
 	    b, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, NFTA_SET_TABLE);
@@ -71,12 +84,8 @@ put_sized_set(struct nft_batch *b, const struct set *s, uint32_t size)
 		mnl_attr_put_u32(h, NFTA_SET_DATA_TYPE, htonl(s->data_type));
 		mnl_attr_put_u32(h, NFTA_SET_DATA_LEN, htonl(s->data_len));
 	}
-	if (size > 0) {
-		struct nlattr *d = mnl_attr_nest_start(h, NFTA_SET_DESC);
-
-		mnl_attr_put_u32(h, NFTA_SET_DESC_SIZE, htonl(size));
-		mnl_attr_nest_end(h, d);
-	}
+	if (s->fields[0] != 0 || s->size != 0)
+		put_desc(h, s);
 	/* Unique in this batch: the message's own number. */
 	mnl_attr_put_u32(h, NFTA_SET_ID, htonl(h->nlmsg_seq | 1u << 31));
 	n = note(notes, NOTE_KEY_ORDER, s->key_order);
@@ -87,23 +96,21 @@ put_sized_set(struct nft_batch *b, const struct set *s, uint32_t size)
 }
 
 static void
-put_set(struct nft_batch *b, const struct set *s)
-{
-	put_sized_set(b, s, 0);
-}
-
-static void
 put_cap_sets(struct nft_batch *b, const struct nft_conf *h)
 {
 	struct nft_cap caps[NFT_NCAPS];
 
 	nft_caps(h, caps);
 	for (size_t i = 0; i < NFT_NCAPS; i++) {
-		const struct set s = { caps[i].set, NFT_SET_EVAL, TYPE_IFNAME,
-			16, 0, 0, ORDER_HOST, 0 };
+		const struct nft_set_decl s = { .name = caps[i].set,
+			.flags = NFT_SET_EVAL,
+			.type = NFT_TYPE_IFNAME,
+			.len = 16,
+			.key_order = NFT_ORDER_HOST,
+			.size = h->cap_slots };
 
 		if (caps[i].a_second > 0)
-			put_sized_set(b, &s, h->cap_slots);
+			nft_put_set(b, &s);
 	}
 }
 
@@ -111,24 +118,40 @@ put_cap_sets(struct nft_batch *b, const struct nft_conf *h)
 static void
 put_base_sets(struct nft_batch *b, const struct nft_conf *h)
 {
-	static const struct set live = { "live", 0, TYPE_MARK, 4, 0, 0,
-		ORDER_HOST, 0 };
-	static const struct set gen = { "gen", NFT_SET_MAP, TYPE_IFNAME, 16,
-		TYPE_MARK, 4, ORDER_HOST, ORDER_HOST };
-	static const struct set src4 = { "src4", 0, TYPE_SRC4, 28, 0, 0, 0, 0 };
-	static const struct set src6 = { "src6", 0, TYPE_SRC6, 40, 0, 0, 0, 0 };
-	static const struct set out = { "out", NFT_SET_MAP, TYPE_IFNAME, 16,
-		TYPE_VERDICT, 0, ORDER_HOST, 0 };
-	struct set in = out;
+	static const struct nft_set_decl live = { .name = "live",
+		.type = NFT_TYPE_MARK,
+		.len = 4,
+		.key_order = NFT_ORDER_HOST };
+	static const struct nft_set_decl gen = { .name = "gen",
+		.flags = NFT_SET_MAP,
+		.type = NFT_TYPE_IFNAME,
+		.len = 16,
+		.data_type = NFT_TYPE_MARK,
+		.data_len = 4,
+		.key_order = NFT_ORDER_HOST,
+		.data_order = NFT_ORDER_HOST };
+	static const struct nft_set_decl src4 = {
+		.name = "src4", .type = TYPE_SRC4, .len = 28
+	};
+	static const struct nft_set_decl src6 = {
+		.name = "src6", .type = TYPE_SRC6, .len = 40
+	};
+	static const struct nft_set_decl out = { .name = "out",
+		.flags = NFT_SET_MAP,
+		.type = NFT_TYPE_IFNAME,
+		.len = 16,
+		.data_type = TYPE_VERDICT,
+		.key_order = NFT_ORDER_HOST };
+	struct nft_set_decl in = out;
 
 	in.name = "in";
-	put_set(b, &live);
-	put_set(b, &gen);
-	put_set(b, &src4);
+	nft_put_set(b, &live);
+	nft_put_set(b, &gen);
+	nft_put_set(b, &src4);
 	if (h->v6)
-		put_set(b, &src6);
-	put_set(b, &out);
-	put_set(b, &in);
+		nft_put_set(b, &src6);
+	nft_put_set(b, &out);
+	nft_put_set(b, &in);
 	put_cap_sets(b, h);
 }
 
@@ -613,6 +636,8 @@ nft_put_slot_rules(
 	rule_allowed(b, chain, s->slot, s->sb4);
 	if (h->v6)
 		rule_allowed(b, chain, s->slot, s->sb6);
+	if (s->ports)
+		nft_put_ports_rules(b, h, s, 0);
 	rules_denied(b, chain, s->slot);
 }
 
@@ -636,16 +661,22 @@ nft_put_slot(
     struct nft_batch *b, const struct nft_conf *h, const struct nft_slot *s)
 {
 	char name[32];
-	struct set ok4 = { name, NFT_SET_INTERVAL, TYPE_IPADDR, 4, 0, 0,
-		ORDER_BIG, 0 };
-	struct set ok6 = { name, NFT_SET_INTERVAL, TYPE_IP6ADDR, 16, 0, 0,
-		ORDER_BIG, 0 };
+	struct nft_set_decl ok4 = { .name = name,
+		.flags = NFT_SET_INTERVAL,
+		.type = NFT_TYPE_IPADDR,
+		.len = 4,
+		.key_order = NFT_ORDER_BIG };
+	struct nft_set_decl ok6 = ok4;
 
+	ok6.type = NFT_TYPE_IP6ADDR;
+	ok6.len = 16;
 	(void)snprintf(name, sizeof(name), "sb%u_ok4", s->slot);
-	put_set(b, &ok4);
+	nft_put_set(b, &ok4);
 	(void)snprintf(name, sizeof(name), "sb%u_ok6", s->slot);
 	if (h->v6)
-		put_set(b, &ok6);
+		nft_put_set(b, &ok6);
+	if (s->ports)
+		nft_put_ports_sets(b, h, s);
 	(void)snprintf(name, sizeof(name), "sb%u", s->slot);
 	put_chain(b, name);
 	nft_put_slot_rules(b, h, s);

@@ -264,6 +264,28 @@ value_in(const struct nlattr *elem, uint16_t what, size_t *len)
 	return NULL;
 }
 
+static void
+mix_bytes(uint64_t *sum, const void *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		*sum = (*sum ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3u;
+}
+
+/* A verdict, part by part: what fills up its last word may be anything. */
+static void
+mix_data(uint64_t *sum, const struct nlattr *data)
+{
+	const struct nlattr *verdict = attr_find_in(data, NFTA_DATA_VERDICT);
+	const struct nlattr *a;
+
+	if (verdict == NULL)
+		return;
+	attr_for_each_in (a, verdict) {
+		mix_bytes(
+		    sum, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+	}
+}
+
 static int
 take_elem(struct elems *l, const struct nlattr *a, struct err *e)
 {
@@ -292,10 +314,8 @@ take_elem(struct elems *l, const struct nlattr *a, struct err *e)
 	x = add_thing(l->into, name, e);
 	if (x == NULL)
 		return -1;
-	for (size_t i = 0; i < klen; i++)
-		x->sum = (x->sum ^ (uint8_t)key[i]) * 0x100000001b3u;
-	for (size_t i = 0; i < dlen; i++)
-		x->sum = (x->sum ^ ((const uint8_t *)data)[i]) * 0x100000001b3u;
+	mix_bytes(&x->sum, key, klen);
+	mix_data(&x->sum, attr_find_in(a, NFTA_SET_ELEM_DATA));
 	return 0;
 }
 
@@ -473,6 +493,23 @@ compare(const struct things *is, const struct things *want, const char *what,
 	return 0;
 }
 
+/* One of the sets for ports is there: so must be all that goes with it. */
+static bool
+has_ports(const struct picture *is, uint32_t slot)
+{
+	static const char *const sets[] = { "some4", "some6", "tcp", "udp",
+		"rest" };
+
+	for (size_t i = 0; i < countof(sets); i++) {
+		char name[40];
+
+		(void)snprintf(name, sizeof(name), "sb%u_%s", slot, sets[i]);
+		if (find_thing(&is->sets, name) != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* Puts into b what the table with these slots looks like. */
 static void
 draw_slots(struct nft_batch *b, const struct nft_conf *c,
@@ -491,7 +528,10 @@ draw_slots(struct nft_batch *b, const struct nft_conf *c,
 		f->want_slot(f, slot, &s);
 		s.slot = slot;
 		s.birth = is->chains.v[i].birth;
+		s.ports = s.ports || has_ports(is, slot);
 		f->on_slot(f, slot, s.birth);
+		if (s.ports)
+			f->on_ports(f, slot);
 		nft_put_slot(b, c, &s);
 	}
 }
