@@ -99,8 +99,8 @@ test_misfits(void)
 		if (i == 4)
 			x.family = 0;
 		e.kind = ERR_NONE;
-		CHECK(rules_compile(
-			  &r, &(struct rules_body){ &a, &x, NULL }, &w, &e) < 0);
+		CHECK(rules_compile(&r, &(struct rules_body){ &a, &x, NULL },
+			  &w, &e) < 0);
 		CHECK(e.kind == ERR_BUG);
 	}
 }
