@@ -155,3 +155,17 @@ api_send(const char *method, const char *path, const char *json, json_t **body)
 {
 	return call(method, path, json, body, NULL);
 }
+
+const char *
+coppice_text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s == NULL ? "-" : s;
+}
+
+long long
+coppice_number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}

@@ -20,6 +20,9 @@ const char *api_url(void);
 /* What every call says; the caller's, by curl_slist_free_all(). */
 struct curl_slist *api_headers(void);
 
+/* Members of an answer; "-" and 0 where there is none. */
+const char *coppice_text(const json_t *o, const char *key);
+long long coppice_number(const json_t *o, const char *key);
 /* Says what the API said of `what`; 1, for main to return. */
 int coppice_complain(const char *what, long status, const json_t *body);
 /* Ids are small letters and digits; complains where it is none. */

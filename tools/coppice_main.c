@@ -25,26 +25,12 @@ usage(void)
 	return 2;
 }
 
-static const char *
-text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s == NULL ? "-" : s;
-}
-
-static long long
-number(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
 int
 coppice_complain(const char *what, long status, const json_t *body)
 {
 	if (status != 0)
 		fprintf(stderr, "coppice: %s: %ld %s\n", what, status,
-		    body == NULL ? "" : text(body, "message"));
+		    body == NULL ? "" : coppice_text(body, "message"));
 	return 1;
 }
 
@@ -79,12 +65,13 @@ static void
 print_row(const json_t *o)
 {
 	printf("%-22s %-20s %-8s %-20.19s %-20.19s %3lld %6lld %6lld\n",
-	    text(o, "sandboxID"),
-	    json_is_string(json_object_get(o, "alias")) ? text(o, "alias")
-							: text(o, "templateID"),
-	    text(o, "state"), text(o, "startedAt"), text(o, "endAt"),
-	    number(o, "cpuCount"), number(o, "memoryMB"),
-	    number(o, "diskSizeMB"));
+	    coppice_text(o, "sandboxID"),
+	    json_is_string(json_object_get(o, "alias"))
+		? coppice_text(o, "alias")
+		: coppice_text(o, "templateID"),
+	    coppice_text(o, "state"), coppice_text(o, "startedAt"),
+	    coppice_text(o, "endAt"), coppice_number(o, "cpuCount"),
+	    coppice_number(o, "memoryMB"), coppice_number(o, "diskSizeMB"));
 }
 
 static int
@@ -196,7 +183,7 @@ cmd_kill(int argc, char **argv)
 	if (all == NULL)
 		return 1;
 	json_array_foreach (all, at, o)
-		rc |= kill_one(text(o, "sandboxID"));
+		rc |= kill_one(coppice_text(o, "sandboxID"));
 	json_decref(all);
 	return rc;
 }
@@ -286,7 +273,7 @@ cmd_status(int argc, char **argv)
 	if (all == NULL)
 		return 1;
 	json_array_foreach (all, i, o)
-		running += strcmp(text(o, "state"), "running") == 0;
+		running += strcmp(coppice_text(o, "state"), "running") == 0;
 	printf("sandboxes  %zu running, %zu paused\n", running,
 	    json_array_size(all) - running);
 	json_decref(all);

@@ -42,20 +42,6 @@ read_args(struct args *a, int argc, char **argv, int most)
 	return coppice_is_id(a->id) ? 0 : 1;
 }
 
-static const char *
-text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s == NULL ? "-" : s;
-}
-
-static long long
-number(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
-
 static int
 print_json(const json_t *o)
 {
@@ -82,62 +68,10 @@ ask(const char *method, const char *id, const char *what, const char *body)
 	return NULL;
 }
 
-/* --- show and counters ------------------------------------------------------
- */
-
-static void
-print_ranges(const json_t *list, const char *sign)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach (list, i, v) {
-		const char *ports =
-		    json_string_value(json_object_get(v, "ports"));
-
-		printf("%s%-40s %s%s%s\n", sign, text(v, "to"),
-		    text(v, "origin"), ports == NULL ? "" : "; ",
-		    ports == NULL ? "" : ports);
-	}
-}
-
-static void
-print_counters(const json_t *o)
-{
-	const json_t *n = json_object_get(o, "counters");
-	const json_t *in = json_object_get(o, "wayIn");
-
-	if (json_is_object(n))
-		printf("judged     %lld passed, %lld denied, %lld of an "
-		       "earlier tenant\n",
-		    number(n, "passed"), number(n, "denied"),
-		    number(n, "stale"));
-	else
-		puts("judged     nothing: the sandbox has no rules now");
-	printf("way in     %lld bytes received, %lld sent\n",
-	    number(in, "receivedBytes"), number(in, "sentBytes"));
-}
-
-static void
-print_show(const json_t *o)
-{
-	autofree char *policy = json_dumps(
-	    json_object_get(o, "network"), JSON_COMPACT | JSON_PRESERVE_ORDER);
-	const json_t *reach = json_object_get(o, "reach");
-
-	printf("policy     %s%s\n", policy == NULL ? "-" : policy,
-	    json_is_false(json_object_get(o, "allowInternetAccess"))
-		? ", no internet access"
-		: "");
-	printf("generation %lld\n", number(o, "generation"));
-	print_counters(o);
-	puts("reaches");
-	print_ranges(json_object_get(reach, "ipv4"), "  ");
-	print_ranges(json_object_get(reach, "ipv6"), "  ");
-}
-
+/* One GET, printed; `counters` leaves out what else the answer holds. */
 static int
-show(int argc, char **argv, void (*print)(const json_t *o), bool counters)
+look(int argc, char **argv, const char *what, void (*print)(const json_t *o),
+    bool counters)
 {
 	struct args a;
 	int rc = read_args(&a, argc, argv, 1);
@@ -145,7 +79,7 @@ show(int argc, char **argv, void (*print)(const json_t *o), bool counters)
 
 	if (rc != 0)
 		return rc;
-	o = ask("GET", a.id, "", NULL);
+	o = ask("GET", a.id, what, NULL);
 	if (o == NULL)
 		return 1;
 	if (counters) {
@@ -161,16 +95,71 @@ show(int argc, char **argv, void (*print)(const json_t *o), bool counters)
 	return 0;
 }
 
+/* --- show and counters ------------------------------------------------------
+ */
+
+static void
+print_ranges(const json_t *list, const char *sign)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach (list, i, v) {
+		const char *ports =
+		    json_string_value(json_object_get(v, "ports"));
+
+		printf("%s%-40s %s%s%s\n", sign, coppice_text(v, "to"),
+		    coppice_text(v, "origin"), ports == NULL ? "" : "; ",
+		    ports == NULL ? "" : ports);
+	}
+}
+
+static void
+print_counters(const json_t *o)
+{
+	const json_t *n = json_object_get(o, "counters");
+	const json_t *in = json_object_get(o, "wayIn");
+
+	if (json_is_object(n))
+		printf("judged     %lld passed, %lld denied, %lld of an "
+		       "earlier tenant\n",
+		    coppice_number(n, "passed"), coppice_number(n, "denied"),
+		    coppice_number(n, "stale"));
+	else
+		puts("judged     nothing: the sandbox has no rules now");
+	printf("way in     %lld bytes received, %lld sent\n",
+	    coppice_number(in, "receivedBytes"),
+	    coppice_number(in, "sentBytes"));
+}
+
+static void
+print_show(const json_t *o)
+{
+	autofree char *policy = json_dumps(
+	    json_object_get(o, "network"), JSON_COMPACT | JSON_PRESERVE_ORDER);
+	const json_t *reach = json_object_get(o, "reach");
+
+	printf("policy     %s%s\n", policy == NULL ? "-" : policy,
+	    json_is_false(json_object_get(o, "allowInternetAccess"))
+		? ", no internet access"
+		: "");
+	printf("generation %lld\n", coppice_number(o, "generation"));
+	print_counters(o);
+	puts("reaches");
+	print_ranges(json_object_get(reach, "ipv4"), "  ");
+	print_ranges(json_object_get(reach, "ipv6"), "  ");
+}
+
 int
 net_show(int argc, char **argv)
 {
-	return show(argc, argv, print_show, false);
+	return look(argc, argv, "", print_show, false);
 }
 
 int
 net_counters(int argc, char **argv)
 {
-	return show(argc, argv, print_counters, true);
+	return look(argc, argv, "", print_counters, true);
 }
 
 /* --- explain ----------------------------------------------------------------
@@ -220,12 +209,13 @@ print_explained(const json_t *o)
 	char what[400];
 	size_t i;
 
-	puts(strcmp(text(o, "verdict"), "pass") == 0 ? "PASS" : "DROP");
+	puts(strcmp(coppice_text(o, "verdict"), "pass") == 0 ? "PASS" : "DROP");
 	if (json_is_object(by)) {
-		(void)snprintf(what, sizeof(what), "%s %s", text(by, "source"),
-		    text(by, "to"));
+		(void)snprintf(what, sizeof(what), "%s %s",
+		    coppice_text(by, "source"), coppice_text(by, "to"));
 		print_rule(json_object_get(by, "rule"),
-		    json_object_get(by, "rule"), what, text(by, "origin"), "");
+		    json_object_get(by, "rule"), what,
+		    coppice_text(by, "origin"), "");
 	} else {
 		puts("  the sandboxes' own resolver, before any rule");
 	}
@@ -233,8 +223,8 @@ print_explained(const json_t *o)
 		puts("before it");
 	json_array_foreach (before, i, v)
 		print_rule(json_object_get(v, "first"),
-		    json_object_get(v, "last"), text(v, "what"),
-		    text(v, "origin"), text(v, "why"));
+		    json_object_get(v, "last"), coppice_text(v, "what"),
+		    coppice_text(v, "origin"), coppice_text(v, "why"));
 	json_array_foreach (json_object_get(o, "notes"), i, v)
 		printf("note: %s\n", json_string_value(v));
 }
@@ -261,7 +251,7 @@ net_explain(int argc, char **argv)
 		print_json(o);
 	else
 		print_explained(o);
-	rc = strcmp(text(o, "verdict"), "pass") == 0 ? 0 : 1;
+	rc = strcmp(coppice_text(o, "verdict"), "pass") == 0 ? 0 : 1;
 	json_decref(o);
 	return rc;
 }
@@ -299,16 +289,16 @@ static void
 print_flow(const json_t *f, const char *sign)
 {
 	char to[80];
-	const char *addr = text(f, "destination");
+	const char *addr = coppice_text(f, "destination");
 
-	if (number(f, "port") == 0)
-		(void)snprintf(
-		    to, sizeof(to), "%.64s/%.10s", addr, text(f, "protocol"));
+	if (coppice_number(f, "port") == 0)
+		(void)snprintf(to, sizeof(to), "%.64s/%.10s", addr,
+		    coppice_text(f, "protocol"));
 	else
 		(void)snprintf(to, sizeof(to), "%s%.64s%s:%lld/%.10s",
 		    strchr(addr, ':') == NULL ? "" : "[", addr,
-		    strchr(addr, ':') == NULL ? "" : "]", number(f, "port"),
-		    text(f, "protocol"));
+		    strchr(addr, ':') == NULL ? "" : "]",
+		    coppice_number(f, "port"), coppice_text(f, "protocol"));
 	printf("%s%-48s", sign, to);
 }
 
@@ -322,8 +312,8 @@ print_diff(const json_t *o)
 	print_ranges(json_object_get(o, "opened"), "+ ");
 	json_array_foreach (cut, i, f) {
 		print_flow(f, "x ");
-		printf(
-		    " from port %lld, would be cut\n", number(f, "sourcePort"));
+		printf(" from port %lld, would be cut\n",
+		    coppice_number(f, "sourcePort"));
 	}
 }
 
@@ -368,8 +358,8 @@ print_flows(const json_t *o)
 	json_array_foreach (list, i, f) {
 		print_flow(f, "");
 		printf(" from %-5lld %-12s generation %lld%s\n",
-		    number(f, "sourcePort"), text(f, "state"),
-		    number(f, "generation"),
+		    coppice_number(f, "sourcePort"), coppice_text(f, "state"),
+		    coppice_number(f, "generation"),
 		    json_is_false(json_object_get(f, "current"))
 			? ", to be judged again"
 			: "");
@@ -385,44 +375,25 @@ print_denials(const json_t *o)
 	json_array_foreach (list, i, d) {
 		const json_t *by = json_object_get(d, "rule");
 
-		printf("%.26s ", text(d, "lastTime"));
+		printf("%.26s ", coppice_text(d, "lastTime"));
 		print_flow(d, "");
-		printf(" x%-5lld %s %s (%s)\n", number(d, "count"),
-		    text(by, "source"), text(by, "text"), text(by, "origin"));
+		printf(" x%-5lld %s %s (%s)\n", coppice_number(d, "count"),
+		    coppice_text(by, "source"), coppice_text(by, "text"),
+		    coppice_text(by, "origin"));
 	}
-	if (number(o, "dropped") > 0)
-		printf(
-		    "and %lld more that were not kept\n", number(o, "dropped"));
-}
-
-static int
-list(int argc, char **argv, const char *what, void (*print)(const json_t *o))
-{
-	struct args a;
-	int rc = read_args(&a, argc, argv, 1);
-	json_t *o;
-
-	if (rc != 0)
-		return rc;
-	o = ask("GET", a.id, what, NULL);
-	if (o == NULL)
-		return 1;
-	if (a.json)
-		print_json(o);
-	else
-		print(o);
-	json_decref(o);
-	return 0;
+	if (coppice_number(o, "dropped") > 0)
+		printf("and %lld more that were not kept\n",
+		    coppice_number(o, "dropped"));
 }
 
 int
 net_flows(int argc, char **argv)
 {
-	return list(argc, argv, "/flows", print_flows);
+	return look(argc, argv, "/flows", print_flows, false);
 }
 
 int
 net_denials(int argc, char **argv)
 {
-	return list(argc, argv, "/denials", print_denials);
+	return look(argc, argv, "/denials", print_denials, false);
 }
