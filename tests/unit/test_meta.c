@@ -111,7 +111,8 @@ queries(void)
 	CHECK(query_int(&q, "b", 0, 9, 5, &n, &e) < 0);
 	CHECK(query_int(&q, "c", 0, 9, 5, &n, &e) < 0);
 	CHECK(query_bool(&q, "t", false, &yes, &e) == 0 && yes);
-	CHECK(query_bool(&q, "a", false, &yes, &e) < 0);
+	CHECK(query_bool(&q, "a", false, &yes, &e) == 0 && yes);
+	CHECK(query_bool(&q, "b", false, &yes, &e) < 0);
 	query_fini(&q);
 	CHECK(query_parse("a=%", &q, &e) < 0);
 	CHECK(query_parse("a=%00", &q, &e) < 0);

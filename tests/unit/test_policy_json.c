@@ -29,8 +29,24 @@ static const struct row rows[] = {
 	/* types come first */
 	{ "[]", false, ERR_INVALID, "",
 	    "Error when parsing request: the body is not an object" },
-	{ "true", true, ERR_INVALID, "/network",
+	{ "true", true, ERR_NONE, "", "" },
+	{ "true", false, ERR_INVALID, "",
+	    "Error when parsing request: the body is not an object" },
+	{ "1", true, ERR_INVALID, "/network",
 	    "Error when parsing request: /network is not an object" },
+	{ "{\"ports\":[{}]}", true, ERR_INVALID, "/network/ports/0/port",
+	    "/network/ports/0/port: nothing is not a port from 1 to 65535 or "
+	    "a range like \"8000-8100\"" },
+	{ "{\"ports\":[{\"port\":0,\"access\":\"deny\"}]}", false, ERR_INVALID,
+	    "/ports/0/port",
+	    "/ports/0/port: 0 is not a port from 1 to 65535 or a range like "
+	    "\"8000-8100\"" },
+	{ "{\"ports\":[{\"port\":\"9-8\",\"access\":\"deny\"}]}", false,
+	    ERR_INVALID, "/ports/0/port",
+	    "/ports/0/port: \"9-8\" is not a port from 1 to 65535 or a range "
+	    "like \"8000-8100\"" },
+	{ "{\"ports\":[{\"port\":9}]}", false, ERR_INVALID, "/ports/0/access",
+	    "/ports/0/access: nothing is not \"allow\" or \"deny\"" },
 	{ "{\"denyOut\":\"1.1.1.1\"}", false, ERR_INVALID, "/denyOut",
 	    "Error when parsing request: /denyOut is not an array of "
 	    "strings" },
