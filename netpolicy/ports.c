@@ -21,7 +21,7 @@ np_ports_fini(struct np_ports *p)
 int
 np_ports_add(struct np_ports *p, struct np_port_box b, struct err *e)
 {
-	if (p->n == p->cap) {
+	if (p->v == NULL || p->n == p->cap) {
 		size_t cap = p->cap == 0 ? 8 : p->cap * 2;
 		struct np_port_box *v = realloc(p->v, cap * sizeof(*v));
 

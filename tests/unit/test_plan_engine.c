@@ -297,7 +297,6 @@ policies(void)
 	fake_new_site(&w.fake);
 	world_run(&w, 20);
 	CHECK(s->ndeny == 3 && s->gen > gen && !s->birth);
-	gen = s->gen;
 	applied = w.fake.applied;
 	w.fake.hold_apply = true;
 	world_network(&w, a.id, "[\"1.1.1.1\"]", &b);

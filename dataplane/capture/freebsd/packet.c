@@ -18,7 +18,9 @@ packet_next(int fd, uint32_t snaplen, struct pcapng_packet *out, struct err *e)
 {
 	(void)snaplen;
 	(void)out;
-	return packet_begin(fd, NULL, e);
+	(void)fd;
+	return err_set(e, ERR_UNSUPPORTED,
+	    "captures of a sandbox's link are not supported on FreeBSD yet");
 }
 
 void
