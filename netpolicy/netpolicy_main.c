@@ -11,6 +11,8 @@ static const char help[] =
     "       netpolicy explain -t ADDRESS[:PORT][/PROTO] [options]\n"
     "       netpolicy lint [options]\n"
     "       netpolicy diff [--pf] [options] OLD NEW\n"
+    "       netpolicy show [options] [TABLE]\n"
+    "       netpolicy verify -p FILE --slot N [options] [TABLE]\n"
     "\n"
     "  -p, --policy FILE   JSON: a network object, or the body of a create\n"
     "                      or PUT request; standard input without it\n"
@@ -18,7 +20,8 @@ static const char help[] =
     "      --site FILE     lines of CIDR to deny always, or `allow CIDR`\n"
     "      --json          the answer as JSON\n"
     "      --no-pass NAME  leave out a pass: merge, shadow\n"
-    "      --slot N        compile for slot N (1)\n"
+    "      --slot N        compile for slot N (1); show or verify slot N "
+    "alone\n"
     "      --gen N         its live generation (0x101); 0: closed\n"
     "      --birth N       its tenant's first generation (that of --gen)\n"
     "      --no-v6         the host has no IPv6\n"
@@ -29,6 +32,9 @@ static const char help[] =
     "                      nft: megabits a second, out and in (0: no limit)\n"
     "      --uplink IF     pf: the interface that leads out (vtnet0)\n"
     "      --freebsd N     pf: 14 or 15 (15)\n"
+    "  TABLE               what `nft list table inet coppice` prints; "
+    "standard\n"
+    "                      input without it\n"
     "  -h, --help          this text\n"
     "  -V, --version       the version\n"
     "\n"
@@ -40,11 +46,14 @@ enum { SLOT_MAX = 16383, GEN_DEFAULT = 0x101, GEN_FIRST = 0x100 };
 static const struct {
 	const char *name;
 	int (*run)(const struct cmd_opts *o, struct err *e);
+	int max; /* arguments */
 } commands[] = {
-	{ "compile", cmd_compile },
-	{ "explain", cmd_explain },
-	{ "lint", cmd_lint },
-	{ "diff", cmd_diff },
+	{ "compile", cmd_compile, 0 },
+	{ "explain", cmd_explain, 0 },
+	{ "lint", cmd_lint, 0 },
+	{ "diff", cmd_diff, 2 },
+	{ "show", cmd_show, 1 },
+	{ "verify", cmd_verify, 1 },
 };
 
 enum opt {
@@ -145,6 +154,7 @@ take_option(struct cmd_opts *o, int c, const char *last, struct err *e)
 	case OPT_NO_PASS:
 		return take_pass(o, optarg, e);
 	case OPT_SLOT:
+		o->has_slot = true;
 		return take_number("slot", optarg, 1, SLOT_MAX, &o->slot, e);
 	case OPT_GEN:
 		return take_number("gen", optarg, 0, INT32_MAX, &o->gen, e);
@@ -219,20 +229,21 @@ run(int argc, char **argv, struct err *e)
 		return rc < 0 ? -1 : EXIT_PASS;
 	if (o.nargs == 0)
 		return err_set(e, ERR_INVALID,
-		    "no command: compile, explain, lint or diff");
+		    "no command: compile, explain, lint, diff, show or verify");
 	for (size_t i = 0; i < countof(commands); i++) {
 		if (strcmp(commands[i].name, o.args[0]) != 0)
 			continue;
 		o.args++;
 		o.nargs--;
-		if (o.nargs > 0 && commands[i].run != cmd_diff)
+		if (o.nargs > commands[i].max)
 			return err_set(e, ERR_INVALID,
-			    "\"%.80s\": one argument too many", o.args[0]);
+			    "\"%.80s\": one argument too many",
+			    o.args[commands[i].max]);
 		return commands[i].run(&o, e);
 	}
 	return err_set(e, ERR_INVALID,
-	    "\"%.40s\": no such command; there are compile, explain, lint and "
-	    "diff",
+	    "\"%.40s\": no such command; there are compile, explain, lint, "
+	    "diff, show and verify",
 	    o.args[0]);
 }
 

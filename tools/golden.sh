@@ -122,6 +122,21 @@ kernel_ranges() {
 	  text' "$1" | sort
 }
 
+# What the kernel lists, read back, is what was compiled; a closed slot is not.
+verify() {
+	slot=$(grep -o -e '--slot [0-9]*' "$1/args.txt" 2>/dev/null)
+	# shellcheck disable=SC2086 # an option and its argument
+	if run "$1" verify ${slot:---slot 1} "$got/list.txt" \
+		>"$got/verify.txt" 2>&1 ||
+		[ "$(cat "$got/verify.txt")" = \
+			"! the slot is closed: it has no generation" ]; then
+		pass
+	else
+		fail "$1/nft.txt" "read back it is something else"
+		sed 's/^/#   /' "$got/verify.txt" | head -20
+	fi
+}
+
 # Does the kernel take it, and hold what was meant?  In a network namespace
 # of its own.
 load() {
@@ -130,13 +145,15 @@ load() {
 	fi
 	# shellcheck disable=SC2016 # for that shell
 	if unshare -n sh -c 'nft -c -f "$1" && nft -f "$1" &&
-		nft -j list ruleset >"$2"' - "$1/nft.txt" "$got/list.json" \
+		nft -j list ruleset >"$2" && nft list ruleset >"$3"' - \
+		"$1/nft.txt" "$got/list.json" "$got/list.txt" \
 		>"$got/nft.log" 2>&1; then
 		pass
 	else
 		fail "$1/nft.txt" "nft refuses it: $(head -1 "$got/nft.log")"
 		return
 	fi
+	verify "$1"
 	kernel_ranges "$got/list.json" >"$got/kernel.txt"
 	awk -v no_v6="$(grep -c no-v6 "$1/args.txt" 2>/dev/null)" \
 		'$1 == "ok4" || ($1 == "ok6" && !no_v6) { print $3 }' \

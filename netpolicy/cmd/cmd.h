@@ -25,8 +25,9 @@ struct cmd_opts {
 	int nargs;
 	enum cmd_format format;
 	bool json, no_merge, no_shadow;
-	/* of the slot that compile prints */
+	/* of the slot that compile prints, and that show and verify look at */
 	uint32_t slot, gen, birth;
+	bool has_slot; /* --slot was there */
 	bool v6;
 	const char *uplink;
 	unsigned freebsd;
@@ -47,6 +48,9 @@ int cmd_input_read(
     struct cmd_input *in, const char *policy, const char *site, struct err *e);
 void cmd_input_fini(struct cmd_input *in);
 
+/* All of it, up to b->max bytes. */
+int cmd_read_file(const char *path, struct buf *b, struct err *e);
+
 int cmd_passes(const struct cmd_opts *o, struct np_ir *ir, struct err *e);
 
 /* Standard output, with a newline behind it; a failure to write is one. */
@@ -56,6 +60,7 @@ int cmd_print_text(struct buf *b, struct err *e);
 /* Control bytes as '?', for a terminal. */
 const char *cmd_clean(char *text);
 
+void cmd_nft_conf(const struct cmd_opts *o, struct nft_conf *out);
 void cmd_pf_conf(const struct cmd_opts *o, struct pf_conf *out);
 
 /* Each returns an exit status, or -1 with e. */
@@ -66,5 +71,7 @@ int cmd_compile(const struct cmd_opts *o, struct err *e);
 int cmd_explain(const struct cmd_opts *o, struct err *e);
 int cmd_lint(const struct cmd_opts *o, struct err *e);
 int cmd_diff(const struct cmd_opts *o, struct err *e);
+int cmd_show(const struct cmd_opts *o, struct err *e);
+int cmd_verify(const struct cmd_opts *o, struct err *e);
 
 #endif

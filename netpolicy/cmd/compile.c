@@ -51,6 +51,17 @@ emit_ir(struct buf *b, const struct cmd_input *in, const struct np_reach *c,
 	return ok_text(b, &c->ok6, c->ports, &in->site, e);
 }
 
+void
+cmd_nft_conf(const struct cmd_opts *o, struct nft_conf *out)
+{
+	nft_conf_default(out);
+	out->v6 = o->v6;
+	out->max_flows = o->max_flows;
+	out->max_pps = o->max_pps;
+	out->max_egress_mbit = o->max_egress_mbit;
+	out->max_ingress_mbit = o->max_ingress_mbit;
+}
+
 static int
 emit_nft(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
     const struct np_reach *c, struct err *e)
@@ -58,12 +69,7 @@ emit_nft(struct buf *b, const struct cmd_opts *o, const struct cmd_input *in,
 	struct nft_conf conf;
 	struct nft_slot slot;
 
-	nft_conf_default(&conf);
-	conf.v6 = o->v6;
-	conf.max_flows = o->max_flows;
-	conf.max_pps = o->max_pps;
-	conf.max_egress_mbit = o->max_egress_mbit;
-	conf.max_ingress_mbit = o->max_ingress_mbit;
+	cmd_nft_conf(o, &conf);
 	nft_slot_default(o->slot, &slot);
 	slot.gen = o->gen;
 	slot.birth = o->birth;

@@ -16,8 +16,8 @@ read_stream(FILE *f, const char *name, struct buf *b, struct err *e)
 		size_t n;
 
 		if (to == NULL)
-			return err_set(e, ERR_TOOBIG, "%s: more than %d bytes",
-			    name, CMD_FILE_MAX);
+			return err_set(e, ERR_TOOBIG, "%s: more than %zu bytes",
+			    name, b->max);
 		n = fread(to, 1, 4096, f);
 		buf_added(b, n);
 		if (ferror(f))
@@ -27,8 +27,8 @@ read_stream(FILE *f, const char *name, struct buf *b, struct err *e)
 	}
 }
 
-static int
-read_file(const char *path, struct buf *b, struct err *e)
+int
+cmd_read_file(const char *path, struct buf *b, struct err *e)
 {
 	FILE *f;
 	int rc;
@@ -84,7 +84,7 @@ read_policy(struct cmd_input *in, const char *path, struct err *e)
 	int rc;
 
 	buf_init(&b, CMD_FILE_MAX);
-	rc = read_file(path, &b, e);
+	rc = cmd_read_file(path, &b, e);
 	if (rc == 0) {
 		in->body = parse_json(b.len == 0 ? "" : b.data, b.len, e);
 		rc = in->body == NULL ? -1 : take_body(in, e);
@@ -160,7 +160,7 @@ read_site(struct np_site *s, const char *path, struct err *e)
 	if (path == NULL)
 		return 0;
 	buf_init(&b, CMD_FILE_MAX);
-	rc = read_file(path, &b, e);
+	rc = cmd_read_file(path, &b, e);
 	if (rc == 0) {
 		text = strndup(b.len == 0 ? "" : b.data, b.len);
 		rc = text == NULL ? err_sys(e, "%s", path)

@@ -29,6 +29,8 @@ same() { # SLOT JSON WORD... : as JSON for netpolicy, as words for privd
 		fail "slot $slot: $json"
 		sed 's/^/# /' "$scratch/diff" | head -n 20
 	fi
+	true_that "the table means the policy" "$bin/netpolicy" verify \
+	    -p "$scratch/policy" --slot "$slot" "${np_args[@]}" "$scratch/b"
 	true_that "a table with slot $slot" grep -q "chain sb$slot " "$scratch/b"
 }
 

@@ -17,7 +17,7 @@
 #include "batch_int.h"
 #include "attr.h"
 #include "dump.h"
-#include "ok.h"
+#include "nft/lists.h"
 
 static const struct nlattr *
 find(const struct nlmsghdr *h, uint16_t type)
@@ -161,18 +161,6 @@ by_place(const void *pa, const void *pb)
 	return (int)b->is_end - (int)a->is_end;
 }
 
-/* What an address is mapped to names its class, and one id each. */
-static int
-class_of(uint32_t id, uint32_t ids[NP_NCLASSES], bool *odd)
-{
-	const enum np_class c = id == 0 ? NP_WHOLE : nft_class_of(id);
-
-	if (ids[c] != 0 && ids[c] != id)
-		*odd = true;
-	ids[c] = id;
-	return (int)c;
-}
-
 static int
 ranges(const struct bounds *b, uint32_t ids[NP_NCLASSES], bool *odd,
     struct np_ok *out, struct err *e)
@@ -191,8 +179,7 @@ ranges(const struct bounds *b, uint32_t ids[NP_NCLASSES], bool *odd,
 		if (i + 1 < b->n)
 			r.hi = b->v[i + 1].at - 1;
 		out->v[out->n].range = r;
-		out->v[out->n++].class =
-		    (enum np_class)class_of(b->v[i].id, ids, odd);
+		out->v[out->n++].class = nft_take_id(b->v[i].id, ids, odd);
 	}
 	return 0;
 }
@@ -219,41 +206,6 @@ read_set(struct nft_sock *s, const char *name, enum np_family f,
 }
 
 static int
-by_start(const void *a, const void *b)
-{
-	const struct np_ok_range *x = a, *y = b;
-
-	return x->range.lo < y->range.lo ? -1 : x->range.lo > y->range.lo;
-}
-
-/* `some` among what is in out: they must not overlap. */
-static int
-merge(struct np_ok *out, struct np_ok *some, bool *odd, struct err *e)
-{
-	for (size_t i = 0; i < some->n; i++)
-		if (np_ok_add(out, &some->v[i], false, e) < 0)
-			return -1;
-	if (some->n > 0)
-		qsort(out->v, out->n, sizeof(*out->v), by_start);
-	for (size_t i = 1; i < out->n; i++)
-		if (out->v[i - 1].range.hi >= out->v[i].range.lo)
-			*odd = true;
-	return 0;
-}
-
-/* The ranges that pass whole, and no others. */
-static void
-keep_whole(struct np_ok *ok)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < ok->n; i++)
-		if (ok->v[i].class == NP_WHOLE)
-			ok->v[n++] = ok->v[i];
-	ok->n = n;
-}
-
-static int
 read_family(struct nft_sock *s, uint32_t slot, enum np_family f, bool ports,
     uint32_t ids[NP_NCLASSES], bool *odd, struct np_ok *out, struct err *e)
 {
@@ -268,7 +220,7 @@ read_family(struct nft_sock *s, uint32_t slot, enum np_family f, bool ports,
 		(void)snprintf(name, sizeof(name), "sb%u_some%c", slot, v);
 		rc = read_set(s, name, f, ids, odd, &some, e);
 		if (rc == 0)
-			rc = merge(out, &some, odd, e);
+			rc = nft_join_some(out, &some, odd, e);
 	}
 	np_ok_fini(&some);
 	return rc;
@@ -289,11 +241,8 @@ nft_read_reach(struct nft_sock *s, uint32_t slot, bool v6, bool ports,
 		np_reach_fini(out);
 		return -1;
 	}
-	if (*odd) {
-		keep_whole(&out->ok4);
-		keep_whole(&out->ok6);
-		ids[NP_BUT] = ids[NP_ONLY] = 0;
-	}
+	if (*odd)
+		nft_keep_whole(out, ids);
 	return 0;
 }
 
