@@ -334,6 +334,41 @@ tampered(struct nft_sock *k, const struct nft_conf *c, const struct nft_slot *s,
 	CHECK(verified(k, c, s, e) == 1);
 }
 
+/*
+ * A batch that the kernel refuses, half way through: nothing of it is there,
+ * and the next one is none the worse; of this slot or of another.
+ */
+static void
+refused(struct nft_sock *k, struct nft_batch *nl, const struct nft_conf *c,
+    const struct nft_slot *s, struct err *e)
+{
+	struct np_ok_range nowhere = { .range = { 1, 1 } };
+	const struct np_ok bad = { &nowhere, 1, 1, NP_V4 };
+	const struct np_ok none = { .family = NP_V4 };
+	struct nft_slot other;
+
+	nft_slot_default(s->slot == 1 ? 2 : 1, &other);
+	nft_batch_begin(nl);
+	nft_put_ok_flush(nl, s->slot, NP_V4, s->ports);
+	nft_put_slot(nl, c, &other);
+	nft_put_ok(nl, s->slot, &bad, &none, NULL, &site);
+	CHECK(nft_send(k, nl, e) == -1 && e->sys_errno == ENOENT);
+	CHECK(holds(k, c, s, e));
+	nft_batch_begin(nl);
+	nft_put_slot(nl, c, &other);
+	CHECK(nft_send(k, nl, e) == 0);
+	CHECK(holds(k, c, s, e));
+	/* The same once more is refused for what is there already. */
+	nft_batch_begin(nl);
+	nft_put_slot(nl, c, &other);
+	nft_put_gen(nl, s->slot, s->gen, s->gen + 1);
+	CHECK(nft_send(k, nl, e) == -1 && e->sys_errno == EEXIST);
+	nft_batch_begin(nl);
+	nft_put_gen(nl, s->slot, s->gen, s->gen + 1);
+	nft_put_gen(nl, s->slot, s->gen + 1, s->gen);
+	CHECK(nft_send(k, nl, e) == 0);
+}
+
 static void
 one_round(struct nft_sock *k, struct nft_batch *nl, struct err *e)
 {
@@ -367,6 +402,7 @@ one_round(struct nft_sock *k, struct nft_batch *nl, struct err *e)
 	CHECK(holds(k, &conf, &slot, e));
 	CHECK(send_update(k, nl, &conf, &slot, &b.reach, e) == 0);
 	CHECK(holds(k, &conf, &slot, e));
+	refused(k, nl, &conf, &slot, e);
 	tampered(k, &conf, &slot, e);
 	CHECK(send_no_table(k, nl, e) == 0);
 	CHECK(send_table(k, nl, &conf, &slot, e) == 0);

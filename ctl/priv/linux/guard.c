@@ -59,7 +59,7 @@ has_foreign_change(struct rules_kernel *k, const char *buf, size_t len)
 	int left = (int)len;
 	bool found = false;
 
-	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+	for (; nlmsg_fits(h, left); h = mnl_nlmsg_next(h, &left)) {
 		if (h->nlmsg_pid == k->nl.portid)
 			continue;
 		if (h->nlmsg_type == newgen)

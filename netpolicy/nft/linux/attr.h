@@ -4,7 +4,24 @@
 #ifndef NFT_ATTR_H
 #define NFT_ATTR_H
 
+#include <stdbool.h>
+
 #include <libmnl/libmnl.h>
+
+/* Unlike mnl_nlmsg_ok(), which takes 2 GiB and more for less than nothing. */
+static inline bool
+nlmsg_fits(const struct nlmsghdr *h, int left)
+{
+	return left >= (int)sizeof(*h) && h->nlmsg_len >= sizeof(*h) &&
+	       h->nlmsg_len <= (unsigned)left;
+}
+
+/* Is it there, and that long? */
+static inline bool
+attr_is(const struct nlattr *a, size_t len)
+{
+	return a != NULL && mnl_attr_get_payload_len(a) == len;
+}
 
 static inline int
 attr_left(const void *a, const void *end)

@@ -12,6 +12,7 @@
 #include <linux/netlink.h>
 
 #include "base/own.h"
+#include "attr.h"
 #include "batch_int.h"
 #include "dump.h"
 
@@ -163,7 +164,7 @@ take_answers(const char *data, size_t len, struct answer *a)
 	const struct nlmsghdr *h = (const void *)data;
 	int left = (int)len;
 
-	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+	for (; nlmsg_fits(h, left); h = mnl_nlmsg_next(h, &left)) {
 		const struct nlmsgerr *r = mnl_nlmsg_get_payload(h);
 
 		/* Anything of an earlier batch was read then; be safe. */

@@ -41,7 +41,7 @@ take(const struct nft_sock *s, size_t len, struct reading *r, nft_on_msg *on,
 	const struct nlmsghdr *h = (const void *)s->room;
 	int left = (int)len;
 
-	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+	for (; nlmsg_fits(h, left); h = mnl_nlmsg_next(h, &left)) {
 		const struct nlmsgerr *why = mnl_nlmsg_get_payload(h);
 
 		if (h->nlmsg_seq != r->seq)
@@ -51,9 +51,17 @@ take(const struct nft_sock *s, size_t len, struct reading *r, nft_on_msg *on,
 		if (h->nlmsg_type == NLMSG_DONE ||
 		    h->nlmsg_type == NLMSG_ERROR) {
 			r->done = true;
-			if (h->nlmsg_type == NLMSG_ERROR)
-				r->error = -why->error;
+			if (h->nlmsg_type != NLMSG_ERROR)
+				continue;
+			if (mnl_nlmsg_get_payload_len(h) < sizeof(*why))
+				return err_set(
+				    e, ERR_BUG, "nftables: a short error");
+			r->error = -why->error;
 			continue;
+		}
+		if (mnl_nlmsg_get_payload_len(h) < sizeof(struct nfgenmsg)) {
+			r->done = true;
+			return err_set(e, ERR_BUG, "nftables: a short answer");
 		}
 		if (!r->interrupted && on(arg, h, e) < 0)
 			return -1;

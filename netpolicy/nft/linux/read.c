@@ -39,7 +39,7 @@ on_genid(void *arg, const struct nlmsghdr *h, struct err *e)
 {
 	const struct nlattr *a = find(h, NFTA_GEN_ID);
 
-	if (a == NULL)
+	if (!attr_is(a, sizeof(uint32_t)))
 		return err_set(e, ERR_BUG, "nftables: no generation id");
 	*(uint32_t *)arg = ntohl(mnl_attr_get_u32(a));
 	return 0;
@@ -59,7 +59,7 @@ on_table(void *arg, const struct nlmsghdr *h, struct err *e)
 {
 	const struct nlattr *a = find(h, NFTA_TABLE_HANDLE);
 
-	if (a == NULL)
+	if (!attr_is(a, sizeof(uint64_t)))
 		return err_set(e, ERR_BUG, "nftables: table without a handle");
 	*(uint64_t *)arg = be64toh(mnl_attr_get_u64(a));
 	return 0;

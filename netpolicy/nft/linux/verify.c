@@ -366,7 +366,7 @@ wanted_elems(const struct nft_batch *b, struct elems *l, struct err *e)
 	const struct nlmsghdr *h = (const void *)b->data;
 	int left = (int)b->len;
 
-	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+	for (; nlmsg_fits(h, left); h = mnl_nlmsg_next(h, &left)) {
 		const struct nlattr *a;
 		bool is_it = false;
 
@@ -455,7 +455,7 @@ draw_messages(const struct nft_batch *b, struct picture *p, uint16_t type,
 	const uint16_t want = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
 	int left = (int)b->len;
 
-	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+	for (; nlmsg_fits(h, left); h = mnl_nlmsg_next(h, &left))
 		if (h->nlmsg_type == want && on(p, h, e) < 0)
 			return -1;
 	return 0;
