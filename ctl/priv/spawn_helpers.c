@@ -1,6 +1,7 @@
 #include "spawn_int.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -38,6 +39,14 @@ helper_add(struct spawn *sp, pid_t pid, int kind, struct spawn_ref ref)
 	h->pid = pid;
 	h->kind = kind;
 	h->ref = ref;
+}
+
+void
+helpers_end(struct spawn *sp, int kind)
+{
+	for (size_t i = 0; i < countof(sp->helpers); i++)
+		if (sp->helpers[i].pid > 0 && (int)sp->helpers[i].kind == kind)
+			(void)kill(sp->helpers[i].pid, SIGKILL);
 }
 
 /* The files of a frozen sandbox are whole: worth keeping over a restart. */

@@ -161,6 +161,8 @@ void captures_end(struct spawn *sp, struct spawn_ref ref);
 
 /* -1 if there are too many already. */
 int helper_room(struct spawn *sp, struct err *e);
+/* Kills those of a kind. */
+void helpers_end(struct spawn *sp, int kind);
 void helper_add(struct spawn *sp, pid_t pid, int kind, struct spawn_ref ref);
 void helpers_reap(struct spawn *sp);
 /* Clears groups and files away, when the helpers get to it. */

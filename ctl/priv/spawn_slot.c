@@ -157,6 +157,8 @@ slots_retire(struct spawn *sp)
 	}
 	sp->queue = NULL;
 	sp->queue_end = &sp->queue;
+	/* They may wait long for an old link to go; made() sees their end. */
+	helpers_end(sp, HELPER_MAKE);
 }
 
 bool
