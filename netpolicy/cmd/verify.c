@@ -111,28 +111,37 @@ print_json(struct verifying *v, struct err *e)
 	    e);
 }
 
-int
-cmd_verify(const struct cmd_opts *o, struct err *e)
+static int
+verify(struct verifying *v, struct err *e)
 {
-	struct verifying v = { .d = { .on = on_difference },
-		.o = o,
-		.table = json_array(),
-		.open = json_array(),
-		.closed = json_array() };
+	const struct cmd_opts *o = v->o;
 	struct nft_text t = { 0 };
 	struct cmd_input in;
 	int rc = -1;
 
+	if (cmd_input_read(&in, o->policy, o->site, e) == 0 &&
+	    cmd_table_read(o->nargs > 0 ? o->args[0] : NULL, &t, e) == 0)
+		rc = compare(v, &t, &in, e);
+	if (rc == 0 && o->json)
+		rc = print_json(v, e);
+	cmd_input_fini(&in);
+	nft_text_fini(&t);
+	return rc;
+}
+
+int
+cmd_verify(const struct cmd_opts *o, struct err *e)
+{
+	struct verifying v = { .d = { .on = on_difference }, .o = o };
+	int rc;
+
 	if (o->policy == NULL || !o->has_slot)
 		return err_set(e, ERR_INVALID,
 		    "verify needs a policy and a slot: -p FILE --slot N");
-	if (cmd_input_read(&in, o->policy, o->site, e) == 0 &&
-	    cmd_table_read(o->nargs > 0 ? o->args[0] : NULL, &t, e) == 0)
-		rc = compare(&v, &t, &in, e);
-	if (rc == 0 && o->json)
-		rc = print_json(&v, e);
-	cmd_input_fini(&in);
-	nft_text_fini(&t);
+	v.table = json_array();
+	v.open = json_array();
+	v.closed = json_array();
+	rc = verify(&v, e);
 	json_decref(v.table);
 	json_decref(v.open);
 	json_decref(v.closed);
