@@ -131,6 +131,13 @@ apply(uint32_t slot, const struct np_policy *p, bool birth)
 	out.nallow = (uint32_t)p->allow.n;
 	add_entries(&out, &p->deny);
 	out.ndeny = (uint32_t)p->deny.n;
+	out.nports = (uint32_t)p->nports;
+	for (size_t i = 0; i < p->nports; i++)
+		out.ports[i] = (struct rules_port){ .lo = p->ports[i].lo,
+			.hi = p->ports[i].hi,
+			.proto = p->ports[i].proto,
+			.deny = p->ports[i].deny,
+			.item = p->ports[i].item };
 	out.deny_all = p->deny_all;
 	out.no_internet = p->no_internet;
 	r = rc_apply(&w.rc, slot, ++w.gen, birth, &out);
@@ -146,7 +153,6 @@ next_policy(struct gen_made *m, bool birth)
 	struct err e;
 
 	gen_lists(&l);
-	l.nports = 0; /* what apply() sends is addresses */
 	if (gen_make(&l, &w.site, m, &e) < 0)
 		die(e.msg);
 	apply(SANDBOX, &m->policy, birth);
