@@ -17,7 +17,7 @@
 
 /* At SIGHUP, the ranges of the site are read again from path. */
 int rules_main(const struct conf *cf, const char *path, struct err *e);
-/* Deletes the table and the routing rules; both absent is fine. */
+/* Deletes the table, if there is one. */
 int rules_remove(const struct conf *cf, struct err *e);
 int spawn_main(const struct conf *cf, struct err *e);
 

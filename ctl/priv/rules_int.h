@@ -80,8 +80,8 @@ int rules_kernel_state(
     struct rules *r, uint32_t slot, struct rules_state *out, struct err *e);
 
 /*
- * rules_lost.c: how often, when last and why the table or a routing rule was
- * not as we had left it: in the log, and for `coppice status` in a line of
+ * rules_lost.c: how often, when last and why the table was not as we had
+ * left it: in the log, and for `coppice status` in a line of
  * state_dir/rules-lost, "TIMES WHEN WHY".
  */
 void rules_lost_init(struct rules *r);

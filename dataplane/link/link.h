@@ -34,6 +34,13 @@ int link_make(
     const struct link_ends *ends, const struct link_spec *s, struct err *e);
 
 /*
+ * Brings the neighbours of a pair that an earlier version may have made up to
+ * date, and leaves the caller in host_ns, or ends it.
+ */
+int link_renew(
+    const struct link_ends *ends, const struct link_spec *s, struct err *e);
+
+/*
  * Lets packets of sandboxes through the interfaces that hold a default route,
  * in the caller's namespace, and tells the smallest MTU among them (1500 if
  * there is none).  Harmless to repeat: uplinks come and go.

@@ -15,8 +15,7 @@
 #define NFT_ANCHOR "coppice_guard"
 
 enum {
-	NFT_LOG_GROUP = 1919,	     /* of NFLOG: denied packets */
-	NFT_MARK_GUARD = 0x40000000, /* meta mark: the source was checked */
+	NFT_LOG_GROUP = 1919, /* of NFLOG: denied packets */
 	NFT_NAME_MAX = 16,
 };
 

@@ -397,10 +397,10 @@ source(struct out *o)
 	say(o, "\t\tip hdrlength != 5 counter drop comment \"IP options\"\n");
 	cap_rules(o, false);
 	say(o, "\t\tiifname . ether saddr . ip saddr @src4 "
-	       "meta mark set 0x40000000 accept\n");
+	       "meta pkttype set host accept\n");
 	if (o->c->v6)
 		say(o, "\t\tiifname . ether saddr . ip6 saddr @src6 "
-		       "meta mark set 0x40000000 accept\n");
+		       "meta pkttype set host accept\n");
 	say(o, "\t\tcounter drop comment \"not the slot's own address\"\n");
 	end_chain(o);
 }

@@ -357,9 +357,7 @@ def _():
         after = generations()
         assert set(after) == set(before) and min(after.values()) > max(before.values()), (before, after)
         time.sleep(1.1)
-    host("ip", "rule", "del", "prio", "1918")
-    assert until(lambda: times() == had + 4, 5), status()
-    assert "routing rules were gone: 1" in status(), status()
+    assert times() == had + 3, status()
     n = kept.number("blocks")
     assert until(lambda: kept.number("blocks") >= n + 200), kept.lines[-3:]
     assert not kept.last("cut") and not kept.last("BROKEN"), kept.lines[-3:]

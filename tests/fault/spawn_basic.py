@@ -184,12 +184,19 @@ def network(s):
                                         capture_output=True, text=True).stdout, "no link-local")
     inside = s.run(1, "ip -4 addr show eth0; ip route; ip neigh; ip link show eth0")
     for want in ("10.78.0.3/31", "default via 10.78.0.2 dev eth0", "onlink", "NOARP",
-                 "10.78.0.2 dev eth0 lladdr 02:c0:71:00:00:01 PERMANENT", "02:c0:70:00:00:01"):
+                 "10.78.0.2 dev eth0 lladdr 03:c0:71:00:00:01 PERMANENT", "02:c0:70:00:00:01"):
         check(want in inside, "inside has %s: %s" % (want, inside))
     check("1 received" in s.run(1, "ping -c1 -W2 10.78.0.2"), "reaches the host's end")
-    # There is no rule here, so 2 is reached through the host: by forwarding.
-    check("1 received" in s.run(1, "ping -c1 -W2 10.78.0.5"), "packets are forwarded")
+    # There is no rule here, so nobody says that a frame to a group is the host's.
     v6 = s.run(1, "ip -6 addr show eth0; ip -6 route")
+    check("0 received" in s.run(1, "ping -c1 -W1 10.78.0.5"), "no table, no forwarding")
+    if "fd77" in v6:
+        check("0 received" in s.run(1, "ping -6 -c1 -W1 fd77::5"), "nor of IPv6")
+    subprocess.run(["ip", "netns", "exec", s.netns, "nft", "add table inet t; add chain inet t c "
+                    "{ type filter hook prerouting priority raw; }; "
+                    "add rule inet t c iifgroup 1919 meta pkttype set host"], check=True)
+    # Now 2 is reached through the host: by forwarding.
+    check("1 received" in s.run(1, "ping -c1 -W2 10.78.0.5"), "packets are forwarded")
     if "fd77" in v6:
         check("fd77::3/127" in v6, "IPv6: " + v6)
         check("1 received" in s.run(1, "ping -6 -c1 -W2 fd77::5"), "IPv6 is forwarded")
@@ -253,6 +260,23 @@ def killed_while_starting(s):
         check(s.gone(n), "slot %d is empty" % n)
 
 
+def from_an_earlier_version(s):
+    """A running sandbox has the gateway that it was given; adoption gives it today's."""
+    def of_gateway():
+        return s.run(1, "ip neigh show 10.78.0.2; ip -6 neigh show fd77::2")
+
+    now = of_gateway()
+    check("03:c0:71:00:00:01 PERMANENT" in now, "today's gateway: " + now)
+    for a in ("10.78.0.2", "fd77::2") if "fd77" in now else ("10.78.0.2",):
+        subprocess.run(["nsenter", "-t", str(s.pids(1)[0]), "-n", "ip", "neigh", "replace", a,
+                        "lladdr", "02:c0:71:00:00:01", "dev", "eth0", "nud", "permanent"], check=True)
+    check("03:c0" not in of_gateway(), "an earlier version's gateway")
+    s.proc.kill()
+    s.proc.wait(timeout=20)
+    s.restart()
+    check(of_gateway() == now, "adopted with today's gateway: " + of_gateway())
+
+
 def misfit(s):
     for bad in (b"", b"\0" * 3, HDR.pack(SPAWN_BAD, 0, 0, 1), HDR.pack(KILL, 0, 4, 1) + b"1234",
                 HDR.pack(HELLO, 0, 0, 0), HDR.pack(KILL, 0, 8, 1)):
@@ -277,7 +301,7 @@ try:
     s.create(2)
     check(mounts() == before, "nothing in the host's mount table")
     for part in (rights, envd_is_hidden, identity, files, network, sockets, wrong_requests,
-                 killed_while_starting, misfit):
+                 killed_while_starting, from_an_earlier_version, misfit):
         part(s)
     s.kill(1)
     s.kill(2)

@@ -4,8 +4,30 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 internet
+# An earlier version had routing rules; what it left goes, other people's stays.
+theirs() { ip rule; [ -z "$has6" ] || ip -6 rule; }
+for f in 4 ${has6:+6}; do
+	ip "-$f" rule add prio 1918 iif other9 prohibit
+	ip "-$f" rule add prio 1920 from "$([ "$f" = 4 ] && echo 10.78.0.0/16 ||
+		echo fd77::/64)" lookup main
+done
+had=$(theirs)
+left_rules() {
+	local f net
+	for f in 4 ${has6:+6}; do
+		net=10.78.0.0/16
+		[ "$f" = 4 ] || net=fd77::/64
+		ip "-$f" rule add prio 1919 from "$net" type nop
+		ip "-$f" rule add prio 1917 from "$net" iif lo goto 1919
+		ip "-$f" rule add prio 1918 from "$net" \
+		    fwmark 0/0x40000000 prohibit
+	done
+}
+left_rules
+true_that "there are old rules" test "$(theirs)" != "$had"
 privd_start
 is "ok max_gen=255 rebuilt=1 nslots=0" privd hello
+is "$had" theirs
 must slots 1 70
 link 1
 must apply 1 + birth -8.8.8.8/32
@@ -88,15 +110,16 @@ misfit "$(hdr 2 24 1)010000000000100000000000010000000000000000000100" "$scratch
 misfit "$(hdr 2 24 1)010000000000100000000000010000000000000000000100"
 is open tcp 1.1.1.1
 
-# --remove: the table and the routing rules go, other people's stay.
+# --remove: the table goes, other people's stays.  What still runs is closed.
 privd hello >/dev/null # it has begun
 is "ok exit=0" privd_stop
 nft add table inet theirs
+left_rules
 "$privd_bin" rules -f "$privd_conf" --remove
 is 0 echo $?
 is "table inet theirs" nft list tables
-is 3 sh -c 'ip rule | wc -l'
-is 0 sh -c 'ip -6 rule | grep -c 19'
+is silent tcp 1.1.1.1
+is "$had" theirs
 # Once more, with nothing left to remove.
 "$privd_bin" rules -f "$privd_conf" --remove
 is 0 echo $?

@@ -147,6 +147,8 @@ in_sb() {
 declare -A sb_pid=()
 
 mac() { printf '02:c0:%s:00:%02x:%02x' "$1" $(($2 >> 8)) $(($2 & 255)); }
+# What a sandbox takes its gateway for: a group (dataplane/link/linux/veth.c).
+gateway() { printf '03:c0:71:00:%02x:%02x' $(($1 >> 8)) $(($1 & 255)); }
 host4() { echo "10.78.$((2 * $1 >> 8)).$((2 * $1 & 255))"; }
 sb4() { echo "10.78.$(((2 * $1 + 1) >> 8)).$(((2 * $1 + 1) & 255))"; }
 host6() { printf 'fd77::%x' $((2 * $1)); }
@@ -161,8 +163,8 @@ link() { # SLOT
 	ip link add "cop$n" group 1919 address "$(mac 71 "$n")" type veth \
 	    peer name eth0 netns "$holder" address "$(mac 70 "$n")"
 	ip addr add "$(host4 "$n")" peer "$(sb4 "$n")" dev "cop$n"
-	for key in rp_filter=1 src_valid_mark=1 accept_redirects=0 \
-	    secure_redirects=0 send_redirects=0 accept_source_route=0 arp_ignore=8; do
+	for key in rp_filter=0 accept_redirects=0 secure_redirects=0 \
+	    send_redirects=0 accept_source_route=0 arp_ignore=8; do
 		echo "${key#*=}" >"/proc/sys/net/ipv4/conf/cop$n/${key%=*}"
 	done
 	if [ -n "$has6" ]; then
@@ -191,7 +193,7 @@ neighbours() { # SLOT
 		ip neigh replace "$("sb$f" "$n")" lladdr "$(mac 70 "$n")" \
 		    dev "cop$n" nud permanent
 		in_sb "$n" ip neigh replace "$("host$f" "$n")" \
-		    lladdr "$(mac 71 "$n")" dev eth0 nud permanent
+		    lladdr "$(gateway "$n")" dev eth0 nud permanent
 	done
 }
 

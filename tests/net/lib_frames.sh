@@ -17,7 +17,7 @@ mac_on() { # INTERFACE [in_sb N | in_inet]
 }
 
 end_of() { # SLOT: that sandbox's, as frames wants it
-	echo "sb$1=${sb_pid[$1]}:eth0,$(mac 71 "$1"),$(sb4 "$1"),$(sb6 "$1")"
+	echo "sb$1=${sb_pid[$1]}:eth0,$(gateway "$1"),$(sb4 "$1"),$(sb6 "$1")"
 }
 
 # What gets as far as a program of the host could hear it.

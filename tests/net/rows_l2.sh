@@ -98,9 +98,15 @@ done
 # LLC, spanning tree's and SNAP with an IP packet in it.
 gets silent sb1 eth dst=01:80:c2:00:00:00 type=48 hex v=424203 data
 gets silent sb1 eth type=100 hex v=aaaa030000000800 ip dst=1.1.1.1 udp data
-# And frames for another's MAC, or everybody's, are not forwarded.
+# And frames for another's MAC are not forwarded.  The gateway's own address is a
+# group's, so whatever is sent to one is judged as if it were sent there.
 gets silent sb1 eth dst="$(mac 71 2)" ip dst=1.1.1.1 udp data
-gets silent sb1 eth dst=ff:ff:ff:ff:ff:ff ip dst=1.1.1.1 udp data
-gets silent sb1 eth dst=01:00:5e:01:01:01 ip dst=1.1.1.1 udp data
+must apply 1 + +1.1.1.1/32 deny-all
+for to in "$(mac 71 1)" ff:ff:ff:ff:ff:ff 01:00:5e:01:01:01; do
+	gets inet sb1 eth dst="$to" ip dst=1.1.1.1 udp data
+	gets refused sb1 eth dst="$to" ip dst=8.8.8.8 udp data
+	gets silent sb1 eth dst="$to" ip src="$(sb4 2)" dst=1.1.1.1 udp data
+done
+must apply 1 +
 gets inet sb1 ip dst=1.1.1.1 udp data
 rows_end

@@ -335,44 +335,6 @@ compare_all(struct rules_kernel *k, struct err *e)
 	return rc == 0 ? compare_slots(k, &l, e) : rc;
 }
 
-/* --- routing rules ----------------------------------------------------------
- */
-
-/* They hold nothing back while the table stands, so no policy is at stake. */
-static void
-mend(struct rules_kernel *k)
-{
-	struct err e;
-	char why[64];
-	int n;
-
-	k->last_mend = mono_now();
-	n = iprule_add(k->r->cf, &e);
-	if (n < 0)
-		log_error("rules.mend err=\"%s\"", e.msg);
-	if (n <= 0)
-		return;
-	(void)snprintf(why, sizeof(why), "routing rules were gone: %d", n);
-	rules_lost(k->r, why);
-}
-
-/* Ours and others' changes alike: looking costs little, but not in a race. */
-static void
-on_iprules(struct loop_io *w, unsigned events)
-{
-	struct rules_kernel *k = container_of(w, struct rules_kernel, iprules);
-	uint64_t since = mono_ms(k->last_mend, mono_now());
-	static char buf[8192];
-	ssize_t n;
-
-	(void)events;
-	do
-		n = recv(w->fd, buf, sizeof(buf), MSG_DONTWAIT);
-	while (n > 0 || (n < 0 && errno == EINTR));
-	loop_timer_start(
-	    w->loop, &k->look, since >= REBUILD_MS ? 0 : REBUILD_MS - since);
-}
-
 static void
 on_look(struct loop_timer *w)
 {
@@ -383,7 +345,6 @@ on_look(struct loop_timer *w)
 		lost(k, "somebody else changed the table");
 	else
 		look(k, missed);
-	mend(k);
 	loop_timer_start(w->loop, w, LOOK_MS);
 }
 
@@ -463,10 +424,6 @@ guard_start(struct rules *r, struct loop *l, struct err *e)
 		return -1;
 	k->events.on_ready = on_events;
 	loop_io_set(l, &k->events, LOOP_READ);
-	if (iprule_watch(&k->iprules.fd, e) < 0)
-		return -1;
-	k->iprules.on_ready = on_iprules;
-	loop_io_set(l, &k->iprules, LOOP_READ);
 	k->look.on_time = on_look;
 	k->rebuild.on_time = on_rebuild;
 	loop_timer_start(l, &k->look, LOOK_MS);
@@ -481,9 +438,7 @@ void
 guard_stop(struct rules_kernel *k)
 {
 	loop_io_stop(&k->events);
-	loop_io_stop(&k->iprules);
 	loop_timer_stop(&k->look);
 	loop_timer_stop(&k->rebuild);
 	drop_fd(&k->events.fd);
-	drop_fd(&k->iprules.fd);
 }

@@ -273,14 +273,14 @@ rules_kernel_open(struct rules *r, struct err *e)
 		return err_sys(e, "rules");
 	r->k = k;
 	k->r = r;
-	k->nl.fd = k->events.fd = k->iprules.fd = -1;
+	k->nl.fd = k->events.fd = -1;
 	rules_lost_init(r);
 	nft_batch_init(&k->b, BATCH_MAX);
 	host_conf(r->cf, &k->c);
 	look_at_helpers();
 	if (priv_drop(keep, countof(keep), e) < 0 || rules_socket(&fd, e) < 0 ||
-	    nft_sock_init(&k->nl, fd, e) < 0 || iprule_add(r->cf, e) < 0 ||
-	    adopt(r, e) < 0) {
+	    nft_sock_init(&k->nl, fd, e) < 0 ||
+	    iprule_old_remove(r->cf, e) < 0 || adopt(r, e) < 0) {
 		rules_kernel_close(r);
 		return -1;
 	}
@@ -323,9 +323,7 @@ rules_remove(const struct conf *cf, struct err *e)
 	rc = nft_send(&nl, &b, e);
 	nft_batch_fini(&b);
 	nft_sock_fini(&nl);
-	/* The table first: without the mark that it sets nothing has a route.
-	 */
-	return rc < 0 ? -1 : iprule_remove(cf, e);
+	return rc < 0 ? -1 : iprule_old_remove(cf, e);
 }
 
 /* --- slots

@@ -6,8 +6,6 @@
 
 #include "nft/batch.h"
 
-enum { RULES_PRIO_OWN = 1917, RULES_PRIO_GUARD, RULES_PRIO_END };
-
 struct rules_kernel {
 	struct nft_sock nl;
 	struct nft_batch b;
@@ -16,13 +14,12 @@ struct rules_kernel {
 	/* guard.c */
 	struct rules *r;
 	struct loop_io events;
-	struct loop_io iprules;
 	struct loop_timer look, rebuild;
 	uint64_t table;	  /* handle of our table */
 	uint32_t genid;	  /* of the last look */
 	uint64_t commits; /* nl.ncommits at the last look */
 	uint32_t others;  /* transactions of others heard of since */
-	struct mono last_rebuild, last_mend;
+	struct mono last_rebuild;
 };
 
 int rules_socket(int *fd, struct err *e);
@@ -42,14 +39,10 @@ void guard_repair(struct rules_kernel *k);
 void guard_rest(struct rules_kernel *k, bool rest);
 
 /*
- * iprule.c: the second barrier.  A packet from a slot that our table has not
- * seen, because the table is gone, has no route.
+ * iprule_old.c: earlier versions had three routing rules for each family.  What
+ * they left would keep every packet back: the table sets no mark any more.
  */
-/* How many were missing. */
-int iprule_add(const struct conf *cf, struct err *e);
-/* A socket that can be read when somebody changes any. */
-int iprule_watch(int *fd, struct err *e);
-int iprule_remove(const struct conf *cf, struct err *e);
+int iprule_old_remove(const struct conf *cf, struct err *e);
 
 /*
  * marks.c: the highest generation that any flow of a sandbox carries.  Walks

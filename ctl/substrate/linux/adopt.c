@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "io/log.h"
+#include "link/link.h"
 
 /*
  * What a predecessor left: groups name the sandboxes, their files say whose
@@ -92,6 +94,22 @@ name_it(struct sub_found *f, const struct disk_meta *m)
 	f->kept = m->keep && !f->alive;
 }
 
+/* Its link may be an earlier version's. */
+static void
+renew_link(struct adoption *a, const struct sub_unit *u)
+{
+	const struct substrate *s = a->s;
+	const struct link_ends ends = { s->host_ns, u->net };
+	struct link_spec spec = { .mtu = s->mtu, .ipv6 = s->ipv6 };
+	struct err e;
+
+	link_addr(
+	    u->ref.slot, &s->cf.net4, s->ipv6 ? &s->cf.net6 : NULL, &spec.addr);
+	if (link_renew(&ends, &spec, &e) < 0)
+		log_error(
+		    "sandbox.link slot=%u err=\"%s\"", u->ref.slot, e.msg);
+}
+
 static void
 found_group(void *arg, struct spawn_ref r)
 {
@@ -107,6 +125,8 @@ found_group(void *arg, struct spawn_ref r)
 	if (cg_procs(&a->s->cg, r, take_init, &f.unit, &e) < 0)
 		a->failed = true;
 	f.alive = f.unit.pid > 0;
+	if (f.alive)
+		renew_link(a, &f.unit);
 	f.frozen = f.alive && cg_frozen(&a->s->cg, r, &e) == 1;
 	f.pooled = m == NULL;
 	if (m != NULL)

@@ -25,5 +25,7 @@ int nl_batch_run(int fd, struct nl_batch *b, struct err *e);
 
 /* IPv6 packets that come in by this interface may be forwarded. */
 int link_forward6(const char *name, struct err *e);
+/* One packet to one host may come in a frame to a group, IPv6's too. */
+int link_take_groups6(const char *name, struct err *e);
 
 #endif

@@ -120,6 +120,16 @@ link_forward6(const char *name, struct err *e)
 	return set(path, '1', e);
 }
 
+/* A host may have the other default.  IPv4's counterpart looks after us. */
+int
+link_take_groups6(const char *name, struct err *e)
+{
+	char path[128];
+
+	path_of(path, "ipv6", name, "drop_unicast_in_l2_multicast");
+	return set(path, '0', e);
+}
+
 /*
  * A host that begins to forward stops listening to router advertisements,
  * unless it is told to go on: 2.

@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -89,13 +90,8 @@ put_settings(struct nl_batch *b, int index, bool host)
 		uint32_t host, sandbox;
 	} v4[] = {
 		{ IPV4_DEVCONF_FORWARDING, 1, 0 },
-		{ IPV4_DEVCONF_RP_FILTER, 1, 0 },
-		/*
-		 * With its mark: the way back from another sandbox's address
-		 * is prohibited without, and a packet to one would die here
-		 * unrefused and uncounted.
-		 */
-		{ IPV4_DEVCONF_SRC_VMARK, 1, 0 },
+		/* The table's chain `source` knows better, for both families */
+		{ IPV4_DEVCONF_RP_FILTER, 0, 0 },
 		{ IPV4_DEVCONF_ACCEPT_REDIRECTS, 0, 0 },
 		{ IPV4_DEVCONF_SECURE_REDIRECTS, 0, 0 },
 		{ IPV4_DEVCONF_SEND_REDIRECTS, 0, 0 },
@@ -174,6 +170,22 @@ put_neighbour(struct nl_batch *b, int index, const struct np_addr *a,
 	mnl_attr_put(b->msg, NDA_LLADDR, LINK_MAC_LEN, mac);
 }
 
+/*
+ * The sandbox addresses its frames to a group.  The kernel takes such, but
+ * forwards none that is not for the host alone; our table's chain `source`
+ * says that it is.  So where the table is gone, nothing is forwarded.
+ */
+static void
+put_gateway(struct nl_batch *b, int index, const struct np_addr *a,
+    const uint8_t host_mac[LINK_MAC_LEN])
+{
+	uint8_t group[LINK_MAC_LEN];
+
+	memcpy(group, host_mac, sizeof(group));
+	group[0] |= 1;
+	put_neighbour(b, index, a, group);
+}
+
 static void
 put_default_route(struct nl_batch *b, int index, const struct np_addr *via)
 {
@@ -210,7 +222,11 @@ host_end(int nl, const struct link_spec *s, struct err *e)
 	}
 	if (nl_batch_run(nl, &b, e) < 0)
 		return err_wrap(e, "host end %s", s->addr.name);
-	return s->ipv6 ? link_forward6(s->addr.name, e) : 0;
+	if (!s->ipv6)
+		return 0;
+	if (link_take_groups6(s->addr.name, e) < 0)
+		return -1;
+	return link_forward6(s->addr.name, e);
 }
 
 static int
@@ -226,11 +242,11 @@ sandbox_end(int nl, const struct link_spec *s, struct err *e)
 	put_settings(&b, index, false);
 	put_up(&b, index, IFF_UP | IFF_NOARP);
 	put_addr(&b, index, &s->addr.sb4);
-	put_neighbour(&b, index, &s->addr.host4, s->addr.host_mac);
+	put_gateway(&b, index, &s->addr.host4, s->addr.host_mac);
 	put_default_route(&b, index, &s->addr.host4);
 	if (s->ipv6) {
 		put_addr(&b, index, &s->addr.sb6);
-		put_neighbour(&b, index, &s->addr.host6, s->addr.host_mac);
+		put_gateway(&b, index, &s->addr.host6, s->addr.host_mac);
 		put_default_route(&b, index, &s->addr.host6);
 	}
 	if (nl_batch_run(nl, &b, e) < 0)
@@ -256,4 +272,40 @@ link_make(
 	if (sandbox < 0)
 		return -1;
 	return sandbox_end(sandbox, s, e);
+}
+
+static int
+renew(const struct link_spec *s, struct err *e)
+{
+	autoclose int nl = nl_open(e);
+	struct nl_batch b;
+	int index;
+
+	if (nl < 0)
+		return -1;
+	index = index_of(nl, "eth0", e);
+	if (index < 0)
+		return -1;
+	nl_batch_init(&b);
+	put_gateway(&b, index, &s->addr.host4, s->addr.host_mac);
+	if (s->ipv6)
+		put_gateway(&b, index, &s->addr.host6, s->addr.host_mac);
+	return nl_batch_run(nl, &b, e);
+}
+
+int
+link_renew(
+    const struct link_ends *ends, const struct link_spec *s, struct err *e)
+{
+	int rc;
+
+	if (enter(ends->sandbox_ns, e) < 0)
+		return -1;
+	rc = renew(s, e);
+	if (rc < 0)
+		(void)err_wrap(e, "sandbox end of %s", s->addr.name);
+	/* In a tenant's network everything after this would be wrong. */
+	if (setns(ends->host_ns, CLONE_NEWNET) < 0)
+		abort();
+	return rc;
 }

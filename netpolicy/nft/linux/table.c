@@ -11,6 +11,7 @@
 
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
@@ -300,6 +301,7 @@ rule_source(struct nft_batch *b, bool v4)
 {
 	struct nft_rule r = nft_rule_begin(b, "source");
 	uint16_t arp = ARPHRD_ETHER, ether = htons(v4 ? ETH_P_IP : ETH_P_IPV6);
+	uint8_t host = PACKET_HOST;
 
 	x_meta(&r, NFT_META_IIFTYPE, NFT_R1);
 	x_cmp(&r, NFT_CMP_EQ, NFT_R1, &arp, sizeof(arp));
@@ -310,7 +312,8 @@ rule_source(struct nft_batch *b, bool v4)
 	x_payload(
 	    &r, NFT_PAYLOAD_NETWORK_HEADER, v4 ? 12 : 8, v4 ? 4 : 16, NFT_R3);
 	x_lookup(&r, NFT_R1, v4 ? "src4" : "src6");
-	set_meta_mark(&r, NFT_MARK_GUARD);
+	x_imm(&r, NFT_R1, &host, sizeof(host));
+	x_meta_set(&r, NFT_META_PKTTYPE, NFT_R1);
 	x_verdict(&r, NF_ACCEPT, NULL);
 	nft_rule_end(&r, NULL);
 }

@@ -12,24 +12,25 @@
 #include "base/own.h"
 
 /*
- * Three rules for each family, in this order:
+ * What was there, in each family, with the priorities 1917 to 1919:
  *
- *	from NET iif lo goto END	the host's own packets
- *	from NET fwmark 0/GUARD prohibit
- *	END: nop			where they go on
+ *	from NET iif lo goto END
+ *	from NET fwmark 0/0x40000000 prohibit
+ *	END: nop
  *
- * The mark is set in the table's chain `source`.
+ * Somebody else's rule with such a number looks different, and stays.
  */
+enum { PRIO_OWN = 1917, PRIO_GUARD, PRIO_END, MARK = 0x40000000 };
+
 struct fib {
 	uint8_t action;
-	uint32_t prio, to;
-	bool own, unmarked;
+	uint32_t prio;
 };
 
 static const struct fib fibs[] = {
-	{ FR_ACT_NOP, RULES_PRIO_END, 0, false, false },
-	{ FR_ACT_GOTO, RULES_PRIO_OWN, RULES_PRIO_END, true, false },
-	{ FR_ACT_PROHIBIT, RULES_PRIO_GUARD, 0, false, true },
+	{ FR_ACT_PROHIBIT, PRIO_GUARD },
+	{ FR_ACT_GOTO, PRIO_OWN },
+	{ FR_ACT_NOP, PRIO_END },
 };
 
 static void
@@ -45,13 +46,13 @@ put_fib(struct nlmsghdr *h, const struct fib *f, const struct np_prefix *net)
 	r->src_len = net->len;
 	mnl_attr_put(h, FRA_SRC, v4 ? 4 : 16, bytes);
 	mnl_attr_put_u32(h, FRA_PRIORITY, f->prio);
-	if (f->action == FR_ACT_GOTO)
-		mnl_attr_put_u32(h, FRA_GOTO, f->to);
-	if (f->own)
+	if (f->action == FR_ACT_GOTO) {
+		mnl_attr_put_u32(h, FRA_GOTO, PRIO_END);
 		mnl_attr_put_strz(h, FRA_IIFNAME, "lo");
-	if (f->unmarked) {
+	}
+	if (f->action == FR_ACT_PROHIBIT) {
 		mnl_attr_put_u32(h, FRA_FWMARK, 0);
-		mnl_attr_put_u32(h, FRA_FWMASK, NFT_MARK_GUARD);
+		mnl_attr_put_u32(h, FRA_FWMASK, MARK);
 	}
 }
 
@@ -76,26 +77,24 @@ ask(int fd, struct nlmsghdr *h)
 }
 
 static int
-one(int fd, uint16_t type, const struct fib *f, const struct np_prefix *net)
+remove_one(int fd, const struct fib *f, const struct np_prefix *net)
 {
 	char buf[512];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	int rc;
 
-	h->nlmsg_type = type;
+	h->nlmsg_type = RTM_DELRULE;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	if (type == RTM_NEWRULE)
-		h->nlmsg_flags |= NLM_F_CREATE | NLM_F_EXCL;
 	h->nlmsg_seq = 1;
 	put_fib(h, f, net);
-	return ask(fd, h);
+	rc = ask(fd, h);
+	/* A kernel without rules, or without this family, has none of ours. */
+	return rc == ENOENT || rc == EAFNOSUPPORT || rc == EOPNOTSUPP ? 0 : rc;
 }
 
-/* How many were done: the others are as they should be already. */
-static int
-all(const struct conf *cf, uint16_t type, int fine, struct err *e)
+int
+iprule_old_remove(const struct conf *cf, struct err *e)
 {
-	int done = 0;
-
 	const struct np_prefix *nets[] = { &cf->net4, &cf->net6 };
 	autoclose int fd =
 	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -104,42 +103,13 @@ all(const struct conf *cf, uint16_t type, int fine, struct err *e)
 		return err_sys(e, "routing rules");
 	for (size_t i = 0; i < (cf->ipv6 ? 2 : 1); i++)
 		for (size_t k = 0; k < countof(fibs); k++) {
-			int rc = one(fd, type, &fibs[k], nets[i]);
+			int rc = remove_one(fd, &fibs[k], nets[i]);
 
-			done += rc == 0;
-			if (rc == 0 || rc == fine)
+			if (rc == 0)
 				continue;
 			errno = rc;
-			return err_sys(e, "routing rule %u of IPv%d",
+			return err_sys(e, "old routing rule %u of IPv%d",
 			    fibs[k].prio, (int)nets[i]->family);
 		}
-	return done;
-}
-
-int
-iprule_add(const struct conf *cf, struct err *e)
-{
-	return all(cf, RTM_NEWRULE, EEXIST, e);
-}
-
-int
-iprule_watch(int *fd, struct err *e)
-{
-	struct sockaddr_nl me = { .nl_family = AF_NETLINK };
-	const int groups[] = { RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE };
-
-	*fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (*fd < 0 || bind(*fd, (struct sockaddr *)&me, sizeof(me)) < 0)
-		return err_sys(e, "routing rules: events");
-	for (size_t i = 0; i < countof(groups); i++)
-		if (setsockopt(*fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
-			&groups[i], sizeof(groups[i])) < 0)
-			return err_sys(e, "routing rules: events");
 	return 0;
-}
-
-int
-iprule_remove(const struct conf *cf, struct err *e)
-{
-	return all(cf, RTM_DELRULE, ENOENT, e) < 0 ? -1 : 0;
 }
