@@ -18,6 +18,7 @@ enum {
 	SOCKETS_MAX = 65536,
 	ROUND = 256,	 /* sockets judged before others get their turn */
 	IN_TURN_MAX = 4, /* looks under way when nobody is in a hurry */
+	LULL_MS = 2,	 /* first the answer, and what comes on its heels */
 };
 
 /* A look at the sockets of one sandbox. */
@@ -240,12 +241,40 @@ on_sockets(void *ctx, uint32_t who, uint32_t n, struct chan_reply *r)
 		over(c);
 }
 
+/* Whatever was asked for meanwhile is seen now. */
+static void
+ask(struct loop_timer *w)
+{
+	struct cut *c = container_of(w, struct cut, round);
+	struct sandbox *sb = tenant(c);
+	const struct chan_ask a = {
+		.type = SPAWN_SOCKETS,
+		.head = &c->slot,
+		.head_len = sizeof(c->slot),
+		.fd = -1,
+		.done = on_sockets,
+		.ctx = c,
+		.who = c->slot.slot,
+	};
+	struct err e;
+
+	w->on_time = judge_some;
+	if (sb == NULL) {
+		over(c);
+		return;
+	}
+	sb->cut_again = sb->cut_due = false;
+	if (chan_ask(&c->en->spawn, &a, &e) == 0)
+		return;
+	log_warn("network.cut sbx=%s err=\"%s\"", sb->r.id, e.msg);
+	over(c);
+}
+
 static void
 look(struct sandbox *sb, bool in_turn)
 {
 	struct engine *en = sb->en;
 	struct cut *c = calloc(1, sizeof(*c));
-	struct err e;
 
 	if (c == NULL) {
 		log_warn("network.cut sbx=%s err=\"no memory\"", sb->r.id);
@@ -257,23 +286,11 @@ look(struct sandbox *sb, bool in_turn)
 		.ref = sb->ref,
 		.slot = sb->r.slot,
 		.in_turn = in_turn,
-		.round.on_time = judge_some };
+		.round.on_time = ask };
 	if (c->next != NULL)
 		c->next->prev = &c->next;
 	en->cuts = c;
-	if (chan_ask(&en->spawn,
-		&(struct chan_ask){ .type = SPAWN_SOCKETS,
-		    .head = &c->slot,
-		    .head_len = sizeof(c->slot),
-		    .fd = -1,
-		    .done = on_sockets,
-		    .ctx = c,
-		    .who = c->slot.slot },
-		&e) < 0) {
-		log_warn("network.cut sbx=%s err=\"%s\"", sb->r.id, e.msg);
-		cut_free(c);
-		return;
-	}
+	loop_timer_start(en->loop, &c->round, in_turn ? 0 : LULL_MS);
 	sb->cut_busy = true;
 	sb->cut_again = sb->cut_due = false;
 }
