@@ -46,16 +46,8 @@ usage(void)
 	exit(2);
 }
 
-enum { KEPT_MAX = 16 };
-
-struct options {
-	const char *path;
-	const char *kept[KEPT_MAX]; /* see privd.h */
-	size_t nkept;
-};
-
 static void
-parse(struct options *o, int argc, char **argv)
+parse(struct conf_args *a, int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--dump-fsm") == 0) {
 		fsm_dump(stdout);
@@ -65,16 +57,10 @@ parse(struct options *o, int argc, char **argv)
 		puts("coppice-apid " COP_VERSION);
 		exit(0);
 	}
-	for (int i = 1; i < argc; i += 2) {
-		if (i + 1 == argc)
+	/* argv ends with a NULL */
+	for (int i = 1; i < argc; i += 2)
+		if (!conf_arg(a, argv[i], argv[i + 1]))
 			usage();
-		if (strcmp(argv[i], "-f") == 0)
-			o->path = argv[i + 1];
-		else if (strcmp(argv[i], "-k") == 0 && o->nkept < KEPT_MAX)
-			o->kept[o->nkept++] = argv[i + 1];
-		else
-			usage();
-	}
 }
 
 /* --- ending
@@ -354,16 +340,15 @@ main(int argc, char **argv)
 {
 	static struct apid d;
 	static struct conf c;
-	static struct options o;
+	static struct conf_args a;
 	enum log_level level = LOG_L_INFO;
 	struct err e = { .kind = ERR_NONE };
 	int rc;
 
-	parse(&o, argc, argv);
-	d.conf_path = o.path;
+	parse(&a, argc, argv);
+	d.conf_path = a.path;
 	d.conf = &c;
-	if (conf_read(&c, o.path, stderr) < 0 ||
-	    conf_keep_all(&c, o.path, o.kept, o.nkept) < 0)
+	if (conf_read_args(&c, &a) < 0)
 		return 1;
 	conf_environment(&c);
 	(void)unsetenv("COPPICE_API_KEYS");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/proto.h"
 
 enum { DNS_PORT = 53 };
 
@@ -83,8 +84,8 @@ split_port(char *text, char **addr, char **port)
 	return 0;
 }
 
-static int
-parse_proto(const char *s, int16_t *out)
+int
+np_proto_parse(const char *s, int16_t *out)
 {
 	for (size_t i = 0; i < countof(protos); i++) {
 		if (strcmp(s, protos[i].name) != 0)
@@ -93,6 +94,18 @@ parse_proto(const char *s, int16_t *out)
 		return 0;
 	}
 	return -1;
+}
+
+int
+np_flow_settle(struct np_flow *f)
+{
+	if (f->port != 0 && f->proto == NP_PROTO_UNSAID)
+		f->proto = IPPROTO_TCP;
+	if (f->port != 0 && !proto_has_ports(f->proto))
+		return -1;
+	if (f->proto == IPPROTO_ICMP && f->to.family == NP_V6)
+		f->proto = IPPROTO_ICMPV6;
+	return 0;
 }
 
 int
@@ -107,7 +120,7 @@ np_flow_parse(const char *s, struct np_flow *out, struct err *e)
 	slash = strchr(text, '/');
 	if (slash != NULL) {
 		*slash = '\0';
-		if (parse_proto(slash + 1, &f.proto) < 0)
+		if (np_proto_parse(slash + 1, &f.proto) < 0)
 			return bad_flow(s, "no tcp, udp or icmp", e);
 	}
 	if (split_port(text, &addr, &port) < 0)
@@ -116,20 +129,26 @@ np_flow_parse(const char *s, struct np_flow *out, struct err *e)
 		return bad_flow(s, "no address", e);
 	if (port != NULL && parse_port(port, &f.port) < 0)
 		return bad_flow(s, "no port from 1 to 65535", e);
-	if (f.port != 0 && f.proto == IPPROTO_ICMP)
+	if (np_flow_settle(&f) < 0)
 		return bad_flow(s, "icmp has no ports", e);
-	if (f.port != 0 && f.proto == NP_PROTO_UNSAID)
-		f.proto = IPPROTO_TCP;
-	if (f.proto == IPPROTO_ICMP && f.to.family == NP_V6)
-		f.proto = IPPROTO_ICMPV6;
 	*out = f;
 	return 0;
 }
 
 static bool
-same_addr(struct np_addr a, struct np_addr b)
+is_there(struct np_addr a, struct np_addr resolver)
 {
-	return a.family == b.family && a.n == b.n;
+	return resolver.n != 0 && a.family == resolver.family &&
+	       a.n == resolver.n;
+}
+
+bool
+np_flow_is_dns(
+    const struct np_flow *f, struct np_addr resolver4, struct np_addr resolver6)
+{
+	return f->port == DNS_PORT &&
+	       (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP) &&
+	       (is_there(f->to, resolver4) || is_there(f->to, resolver6));
 }
 
 static void
@@ -194,10 +213,7 @@ np_explain(const struct np_ir *ir, const struct np_flow *flow,
 {
 	struct np_explained x = { .verdict = NP_PASS };
 
-	if (flow->port == DNS_PORT &&
-	    (flow->proto == IPPROTO_TCP || flow->proto == IPPROTO_UDP) &&
-	    (same_addr(flow->to, resolver4) ||
-		same_addr(flow->to, resolver6))) {
+	if (np_flow_is_dns(flow, resolver4, resolver6)) {
 		note(&x, "which names it answers depends on the policy");
 		*out = x;
 		return;

@@ -32,6 +32,16 @@ struct np_explained {
  * without one is TCP's.
  */
 int np_flow_parse(const char *s, struct np_flow *out, struct err *e);
+/* "tcp", "udp" or "icmp"; -1 if it is none of them. */
+int np_proto_parse(const char *s, int16_t *out);
+/*
+ * What a port or an address alone says of the protocol: TCP, ICMPv6.  -1: a
+ * port that its protocol does not have.
+ */
+int np_flow_settle(struct np_flow *f);
+/* Port 53 of one of these; n 0: there is none. */
+bool np_flow_is_dns(const struct np_flow *f, struct np_addr resolver4,
+    struct np_addr resolver6);
 
 /* resolver4 and resolver6: port 53 there is ours, whatever a policy says. */
 void np_explain(const struct np_ir *ir, const struct np_flow *flow,

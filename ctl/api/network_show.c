@@ -121,17 +121,12 @@ get_network(struct call *c)
 /* --- POST explain -----------------------------------------------------------
  */
 
-struct question {
-	struct np_flow flow;
-	bool has_proto;
-};
-
 static int
 take_dst(const json_t *v, void *out, struct err *e)
 {
-	struct question *q = out;
+	struct np_flow *f = out;
 
-	if (np_addr_parse(json_string_value(v), &q->flow.to) < 0)
+	if (np_addr_parse(json_string_value(v), &f->to) < 0)
 		return schema_bad(e, v, "must be an IPv4 or IPv6 address");
 	return 0;
 }
@@ -139,37 +134,29 @@ take_dst(const json_t *v, void *out, struct err *e)
 static int
 take_port(const json_t *v, void *out, struct err *e)
 {
-	struct question *q = out;
+	struct np_flow *f = out;
 	int64_t port = 0;
 
 	if (schema_int(v, 1, UINT16_MAX, &port, e) < 0)
 		return -1;
-	q->flow.port = (uint16_t)port;
+	f->port = (uint16_t)port;
 	return 0;
 }
 
 static int
 take_proto(const json_t *v, void *out, struct err *e)
 {
-	static const struct {
-		const char *name;
-		int16_t number;
-	} protos[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP },
-		{ "icmp", IPPROTO_ICMP } };
-	struct question *q = out;
+	struct np_flow *f = out;
 	int64_t number = 0;
 
 	if (json_is_integer(v)) {
 		if (schema_int(v, 0, UINT8_MAX, &number, e) < 0)
 			return -1;
-		q->flow.proto = (int16_t)number;
+		f->proto = (int16_t)number;
 		return 0;
 	}
-	for (size_t i = 0; i < countof(protos); i++)
-		if (strcmp(json_string_value(v), protos[i].name) == 0) {
-			q->flow.proto = protos[i].number;
-			return 0;
-		}
+	if (np_proto_parse(json_string_value(v), &f->proto) == 0)
+		return 0;
 	return schema_bad(e, v,
 	    "must be \"tcp\", \"udp\", \"icmp\" or a number from 0 to 255");
 }
@@ -191,33 +178,18 @@ static const struct field explain_fields[] = {
 	{ "host", T_STRING, false, take_host },
 };
 
-static bool
-has_ports(int16_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ||
-	       proto == IPPROTO_SCTP || proto == IPPROTO_DCCP ||
-	       proto == IPPROTO_UDPLITE;
-}
-
 static int
-take_question(const json_t *body, struct question *q, struct err *e)
+take_question(const json_t *body, struct np_flow *f, struct err *e)
 {
-	struct np_flow *f = &q->flow;
-
-	*q = (struct question){ .flow = { .proto = NP_PROTO_UNSAID } };
-	if (schema_take(explain_fields, countof(explain_fields), body, q, e) <
+	*f = (struct np_flow){ .proto = NP_PROTO_UNSAID };
+	if (schema_take(explain_fields, countof(explain_fields), body, f, e) <
 	    0)
 		return -1;
-	if (f->port != 0 && f->proto == NP_PROTO_UNSAID)
-		f->proto = IPPROTO_TCP;
-	if (f->port != 0 && !has_ports(f->proto)) {
-		err_set(e, ERR_INVALID, "port %u: protocol %d has no ports",
-		    f->port, f->proto);
-		return err_at(e, "/port");
-	}
-	if (f->proto == IPPROTO_ICMP && f->to.family == NP_V6)
-		f->proto = IPPROTO_ICMPV6;
-	return 0;
+	if (np_flow_settle(f) == 0)
+		return 0;
+	err_set(e, ERR_INVALID, "port %u: protocol %d has no ports", f->port,
+	    f->proto);
+	return err_at(e, "/port");
 }
 
 void
@@ -226,19 +198,19 @@ post_explain(struct call *c)
 	struct sandbox *sb = call_sandbox(c);
 	struct engine *en = c->api->en;
 	struct np_explained x;
-	struct question q;
+	struct np_flow flow;
 	struct sb_view v;
 	struct err e;
 	json_t *o;
 
 	if (sb == NULL)
 		return;
-	if (take_question(c->body, &q, &e) < 0 ||
+	if (take_question(c->body, &flow, &e) < 0 ||
 	    sb_view_make(en, &sandbox_record(sb)->net, &v, &e) < 0) {
 		call_error(c, &e, NULL);
 		return;
 	}
-	np_explain(&v.ir, &q.flow, engine_resolver(en, NP_V4),
+	np_explain(&v.ir, &flow, engine_resolver(en, NP_V4),
 	    engine_resolver(en, NP_V6), &x);
 	o = np_explained_json(&v.ir, v.site, &x);
 	if (o != NULL)

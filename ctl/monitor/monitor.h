@@ -99,9 +99,8 @@ int prepare_lock(const struct conf *c, unsigned wait_ms, struct err *e);
 int reload_conf(struct conf *c, const struct monitor_options *o);
 
 /* "key=value" of what the file has otherwise and cannot change. */
-enum { KEPT_MAX = 16 };
 struct kept {
-	char *text[KEPT_MAX];
+	char *text[CONF_KEPT_MAX];
 	size_t n;
 };
 void kept_find(

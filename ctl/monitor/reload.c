@@ -27,7 +27,7 @@ kept_find(struct kept *k, const struct conf *have, const struct conf *fresh)
 	const char *key;
 
 	k->n = 0;
-	while (k->n < KEPT_MAX &&
+	while (k->n < CONF_KEPT_MAX &&
 	       (key = conf_change(have, fresh, CONF_NEVER, &at)) != NULL) {
 		char *text = conf_key_text(have, key);
 

@@ -11,8 +11,6 @@
 
 #include "io/log.h"
 
-enum { KEPT_MAX = 16 };
-
 static int
 usage(void)
 {
@@ -26,35 +24,30 @@ int
 main(int argc, char **argv)
 {
 	enum log_level level = LOG_L_INFO;
-	const char *what = argc > 1 ? argv[1] : "", *file = NULL;
-	const char *kept[KEPT_MAX];
-	size_t nkept = 0;
+	const char *what = argc > 1 ? argv[1] : "";
+	struct conf_args a = { .path = NULL };
 	bool remove = false;
 	static struct conf cf;
 	struct err e = { 0 };
 	int rc;
 
 	for (int i = 2; i < argc; i++) {
-		if (strcmp(argv[i], "-f") == 0 && i + 1 < argc)
-			file = argv[++i];
-		else if (strcmp(argv[i], "-k") == 0 && i + 1 < argc &&
-			 nkept < KEPT_MAX)
-			kept[nkept++] = argv[++i];
+		if (conf_arg(&a, argv[i], argv[i + 1]))
+			i++;
 		else if (strcmp(argv[i], "--remove") == 0)
 			remove = true;
 		else
 			return usage();
 	}
-	conf_defaults(&cf);
-	if (conf_read(&cf, file, stderr) < 0 ||
-	    conf_keep_all(&cf, file, kept, nkept) < 0)
+	if (conf_read_args(&cf, &a) < 0)
 		return 1;
 	(void)log_level_from(cf.log_level, &level);
 	(void)signal(SIGPIPE, SIG_IGN);
 
 	if (strcmp(what, "rules") == 0) {
 		log_open("privd-rules", level);
-		rc = remove ? rules_remove(&cf, &e) : rules_main(&cf, file, &e);
+		rc = remove ? rules_remove(&cf, &e)
+			    : rules_main(&cf, a.path, &e);
 	} else if (strcmp(what, "spawn") == 0 && !remove) {
 		log_open("privd-spawn", level);
 		rc = spawn_main(&cf, &e);

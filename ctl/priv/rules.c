@@ -7,16 +7,15 @@
  */
 #include "rules_flows.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "base/own.h"
+#include "ctl/site/site_conf.h"
 #include "drop.h"
 #include "io/child.h"
 #include "io/log.h"
+#include "io/memfile.h"
 #include "io/seqpkt.h"
 #include "link/addr.h"
 #include "privd.h"
@@ -174,40 +173,8 @@ struct entries {
 static void
 entries_fini(struct entries *x)
 {
-	if (x->map != NULL)
-		(void)munmap(x->map, x->maplen);
+	memfile_unmap(x->map, x->maplen);
 	free(x->copy);
-}
-
-static int
-map_entries(int fd, size_t len, struct entries *x, struct err *e)
-{
-	const int sealed =
-	    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-	struct stat st;
-	int have;
-	void *p;
-
-	if (fd < 0)
-		return err_set(e, ERR_BUG, "no memory file");
-	/*
-	 * Unsealed, the sender could change it while we look.  What cannot be
-	 * sealed at all says -1, which has every bit.
-	 */
-	have = fcntl(fd, F_GET_SEALS);
-	if (have < 0 || (have & sealed) != sealed)
-		return err_set(e, ERR_BUG, "memory file without seals");
-	if (fstat(fd, &st) < 0 || (size_t)st.st_size != len)
-		return err_set(e, ERR_BUG,
-		    "memory file of %lld bytes, want %zu",
-		    (long long)st.st_size, len);
-	p = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return err_sys(e, "memory file");
-	x->map = p;
-	x->maplen = len;
-	x->v = p;
-	return 0;
 }
 
 static int
@@ -226,7 +193,9 @@ find_entries(const struct request *q, const struct rules_apply *a,
 	if (a->in_memfd) {
 		if (have != 0 || want == 0)
 			return err_set(e, ERR_BUG, "entries in two places");
-		return map_entries(q->fd, want, x, e);
+		x->maplen = want;
+		x->v = x->map = memfile_map(q->fd, want, e);
+		return x->map == NULL ? -1 : 0;
 	}
 	if (q->fd >= 0 || have != want)
 		return err_set(
@@ -501,7 +470,7 @@ on_hup(struct loop_signal *w, int signo)
 		log_info("rules.site: nothing is different");
 		return;
 	}
-	if (rules_site(&next, &site, &e) < 0) {
+	if (site_from_conf(&next, &site, &e) < 0) {
 		log_error("rules.site err=\"%s\"", e.msg);
 		return;
 	}
@@ -549,7 +518,7 @@ start(struct server *s, struct err *e)
 	if (s->r.slots == NULL)
 		return err_sys(e, "slots");
 	s->loop = loop_new(e);
-	if (s->loop == NULL || rules_site(cf, &s->r.site, e) < 0)
+	if (s->loop == NULL || site_from_conf(cf, &s->r.site, e) < 0)
 		return -1;
 	s->flows = (struct flows){ s->loop, cf, on_flows, NULL, 0 };
 	s->chan.on_msg = on_msg;

@@ -98,6 +98,5 @@ struct rules_body {
 int rules_compile(const struct rules *r, const struct rules_body *b,
     struct rules_want *out, struct err *e);
 void rules_want_fini(struct rules_want *w);
-int rules_site(const struct conf *cf, struct np_site *out, struct err *e);
 
 #endif

@@ -4,13 +4,6 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "ctl/site/site_conf.h"
-
-int
-rules_site(const struct conf *cf, struct np_site *out, struct err *e)
-{
-	return site_from_conf(cf, out, e);
-}
 
 static int
 take_entry(const struct rules_entry *x, struct np_entry *out, struct err *e)

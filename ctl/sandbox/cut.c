@@ -95,15 +95,6 @@ over(struct cut *c)
 /* --- judging ----------------------------------------------------------------
  */
 
-static int
-judge_with(
-    struct cut *c, struct sb_judge *j, const struct sb_net *net, struct err *e)
-{
-	j->resolver4 = c->en->cf.resolver4;
-	j->resolver6 = c->en->cf.resolver6;
-	return judge_init(j, net, &c->en->site, e);
-}
-
 /*
  * Who is allowed by the policy that is in force, or by one that may be in
  * force by now, is left alone.
@@ -113,12 +104,12 @@ get_judges(struct cut *c, struct sandbox *sb, struct err *e)
 {
 	const struct net_op *op = sb->net_now;
 
-	if (judge_with(c, &c->now, &sb->r.net, e) < 0)
+	if (judge_init(&c->now, c->en, &sb->r.net, e) < 0)
 		return -1;
 	c->judging = true;
 	if (op == NULL || op->again)
 		return 0;
-	if (judge_with(c, &c->soon, &op->net, e) < 0)
+	if (judge_init(&c->soon, c->en, &op->net, e) < 0)
 		return -1;
 	c->has_soon = true;
 	return 0;
@@ -292,7 +283,6 @@ look(struct sandbox *sb, bool in_turn)
 	en->cuts = c;
 	loop_timer_start(en->loop, &c->round, in_turn ? 0 : LULL_MS);
 	sb->cut_busy = true;
-	sb->cut_again = sb->cut_due = false;
 }
 
 /* --- whose turn it is -------------------------------------------------------

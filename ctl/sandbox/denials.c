@@ -128,8 +128,7 @@ judge_range(
 {
 	struct sb_denials *l = &sb->denials;
 	struct engine *en = sb->en;
-	struct sb_judge j = { .resolver4 = en->cf.resolver4,
-		.resolver6 = en->cf.resolver6 };
+	struct sb_judge j;
 	bool ready = false;
 	struct err e;
 
@@ -138,7 +137,7 @@ judge_range(
 
 		if (x->judged || x->d.gen < first || x->d.gen > last)
 			continue;
-		if (!ready && judge_init(&j, net, &en->site, &e) < 0) {
+		if (!ready && judge_init(&j, en, net, &e) < 0) {
 			log_warn(
 			    "denials.judge sbx=%s err=\"%s\"", sb->r.id, e.msg);
 			return;

@@ -16,14 +16,16 @@ struct sb_flow {
 	uint16_t port;
 };
 
+struct engine;
+
 struct sb_judge {
 	struct np_ir ir;
 	struct np_addr resolver4, resolver6;
 };
 
-/* Compiles the policy; site is borrowed for the call. */
-int judge_init(struct sb_judge *j, const struct sb_net *net,
-    const struct np_site *site, struct err *e);
+/* Compiles the policy, as of the engine's site ranges. */
+int judge_init(struct sb_judge *j, const struct engine *en,
+    const struct sb_net *net, struct err *e);
 void judge_fini(struct sb_judge *j);
 struct np_addr judge_addr(const struct sb_flow *f);
 /* The rule that decides; NULL: port 53 of the resolver, which passes. */

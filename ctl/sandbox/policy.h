@@ -8,7 +8,7 @@
 #include "ctl/priv/rules_msg.h"
 #include "ctl/sandbox/chan.h"
 #include "ctl/sandbox/record.h"
-#include "netpolicy/policy.h"
+#include "netpolicy/ir.h"
 
 struct sb_policy {
 	struct rules_entry *v; /* allow entries first; behind them nports
@@ -22,6 +22,9 @@ int sb_policy_make(
     const struct np_policy *p, struct sb_policy *out, struct err *e);
 /* From the texts that were accepted once and stored. */
 int sb_net_policy(const struct sb_net *n, struct np_policy *out, struct err *e);
+/* ... and lowered, no pass over it; out is empty on failure. */
+int sb_net_ir(const struct sb_net *n, const struct np_site *site,
+    struct np_ir *out, struct err *e);
 int sb_policy_load(
     const struct sb_net *n, struct sb_policy *out, struct err *e);
 void sb_policy_fini(struct sb_policy *p);

@@ -21,6 +21,23 @@ sb_net_policy(const struct sb_net *n, struct np_policy *out, struct err *e)
 }
 
 int
+sb_net_ir(const struct sb_net *n, const struct np_site *site, struct np_ir *out,
+    struct err *e)
+{
+	struct np_policy p;
+	int rc = sb_net_policy(n, &p, e);
+
+	*out = (struct np_ir){ 0 };
+	if (rc < 0)
+		return -1;
+	rc = np_lower(&p, site, out, e);
+	np_policy_fini(&p);
+	if (rc < 0)
+		np_ir_fini(out);
+	return rc;
+}
+
+int
 sb_policy_load(const struct sb_net *n, struct sb_policy *out, struct err *e)
 {
 	struct np_policy p;

@@ -1,7 +1,8 @@
 #include "egress/nflog.h"
 
-#include <netinet/in.h>
 #include <string.h>
+
+#include "base/proto.h"
 
 /* As linux/netlink.h and linux/netfilter/nfnetlink_log.h have them. */
 enum {
@@ -23,7 +24,6 @@ enum {
 	SLOTS_MAX = 16384,
 };
 
-enum { P_DCCP = 33, P_UDPLITE = 136 };
 enum { X_HOPS = 0, X_ROUTING = 43, X_FRAGMENT = 44, X_AH = 51, X_DEST = 60 };
 
 static uint16_t
@@ -85,19 +85,12 @@ set_ends(const struct nflog_nets *nets, struct np_addr from, struct np_addr to,
 	return out->slot != 0;
 }
 
-static bool
-has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ||
-	       proto == IPPROTO_SCTP || proto == P_DCCP || proto == P_UDPLITE;
-}
-
 static void
 set_ports(const struct inner *in, struct denial *out)
 {
 	uint16_t from, to;
 
-	if (!in->first || !has_ports(out->proto) || in->n < 4)
+	if (!in->first || !proto_has_ports(out->proto) || in->n < 4)
 		return;
 	from = be16(in->p);
 	to = be16(in->p + 2);

@@ -85,9 +85,19 @@ void conf_take_site(struct conf *c, const struct conf *from);
 char *conf_key_text(const struct conf *c, const char *key);
 /* Puts back such a text, of a CONF_NEVER key alone. */
 int conf_keep(struct conf *c, const char *text, struct err *e);
-/* The same for a child's arguments: -1 after saying on stderr what is wrong. */
-int conf_keep_all(
-    struct conf *c, const char *path, const char *const *texts, size_t n);
+/* What a child is told on its command line: -f FILE, and -k for each that is
+ * kept. */
+enum { CONF_KEPT_MAX = 16 };
+struct conf_args {
+	const char *path; /* or NULL */
+	const char *kept[CONF_KEPT_MAX];
+	size_t nkept;
+};
+/* Takes an option and its value (NULL: there is none); false: not ours. */
+bool conf_arg(struct conf_args *a, const char *option, const char *value);
+/* Defaults, the file, and then these: -1 after saying on stderr what is wrong.
+ */
+int conf_read_args(struct conf *c, const struct conf_args *a);
 /* The whole effective configuration, in the same grammar. */
 void conf_print(const struct conf *c, FILE *to);
 /* mdoc rows for coppiced.conf(5). */

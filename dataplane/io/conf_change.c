@@ -111,16 +111,31 @@ conf_keep(struct conf *c, const char *text, struct err *e)
 	    e, ERR_INVALID, "\"%.60s\": not a key that is kept", text);
 }
 
+bool
+conf_arg(struct conf_args *a, const char *option, const char *value)
+{
+	if (value == NULL)
+		return false;
+	if (strcmp(option, "-f") == 0)
+		a->path = value;
+	else if (strcmp(option, "-k") == 0 && a->nkept < CONF_KEPT_MAX)
+		a->kept[a->nkept++] = value;
+	else
+		return false;
+	return true;
+}
+
 int
-conf_keep_all(
-    struct conf *c, const char *path, const char *const *texts, size_t n)
+conf_read_args(struct conf *c, const struct conf_args *a)
 {
 	struct err e;
 
-	for (size_t i = 0; i < n; i++)
-		if (conf_keep(c, texts[i], &e) < 0) {
+	if (conf_read(c, a->path, stderr) < 0)
+		return -1;
+	for (size_t i = 0; i < a->nkept; i++)
+		if (conf_keep(c, a->kept[i], &e) < 0) {
 			fprintf(stderr, "%s\n", e.msg);
 			return -1;
 		}
-	return n > 0 ? conf_fits(c, path, stderr) : 0;
+	return a->nkept > 0 ? conf_fits(c, a->path, stderr) : 0;
 }

@@ -1,5 +1,6 @@
 /* Records into what a sandbox may reach; and the arithmetic of slots. */
 #include "ctl/priv/rules_int.h"
+#include "ctl/site/site_conf.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ test_site(void)
 	CHECK(np_prefix_parse("10.0.0.0/8", &cf.site_allow[0].prefix) == 0);
 	cf.nsite_deny = 1;
 	CHECK(np_prefix_parse("9.9.9.0/24", &cf.site_deny[0].prefix) == 0);
-	CHECK(rules_site(&cf, &r.site, &e) == 0);
+	CHECK(site_from_conf(&cf, &r.site, &e) == 0);
 	CHECK(rules_compile(
 		  &r, &(struct rules_body){ &a, NULL, NULL }, &w, &e) == 0);
 	CHECK(reaches(&w, "10.1.1.1") && !reaches(&w, "10.78.0.3"));
@@ -166,7 +167,7 @@ main(void)
 	conf_defaults(&cf);
 	cf.ipv6 = true;
 	r.cf = &cf;
-	CHECK(rules_site(&cf, &r.site, &e) == 0);
+	CHECK(site_from_conf(&cf, &r.site, &e) == 0);
 	test_policies();
 	test_misfits();
 	test_site();

@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "ctl/sandbox/judge.h"
+#include "ctl/sandbox/sandbox_int.h"
 #include "dataplane/egress/denial_msg.h"
 #include "io/log.h"
 #include "tests/lib/engine_world.h"
@@ -176,20 +177,20 @@ ports_are_judged(void)
 	const struct sb_net net = { json, SB_UNSAID };
 	const uint8_t to[16] = { 8, 8, 8, 8 };
 	struct sb_flow f = { to, 4, IPPROTO_TCP, 25 };
-	struct sb_judge j = { .ir = { 0 } };
-	struct np_site site;
+	static struct engine en; /* as far as judges look */
+	struct sb_judge j;
 	struct err e;
 
-	np_site_init(&site);
-	CHECK(np_site_builtin(&site, &e) == 0);
-	CHECK(judge_init(&j, &net, &site, &e) == 0);
+	np_site_init(&en.site);
+	CHECK(np_site_builtin(&en.site, &e) == 0);
+	CHECK(judge_init(&j, &en, &net, &e) == 0);
 	CHECK(judge_denies(&j, &f));
 	f.proto = IPPROTO_UDP;
 	CHECK(!judge_denies(&j, &f));
 	f = (struct sb_flow){ to, 4, IPPROTO_TCP, 26 };
 	CHECK(!judge_denies(&j, &f));
 	judge_fini(&j);
-	np_site_fini(&site);
+	np_site_fini(&en.site);
 }
 
 /* --- denials ----------------------------------------------------------------
