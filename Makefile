@@ -245,7 +245,8 @@ fuzz: ## every fuzzer for SECONDS_EACH (600)
 	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=fuzz CC=clang-14 fuzzers
 	$(Q)FUZZ_SECONDS=$(or $(SECONDS_EACH),600) tests/run fuzz
 
-bench: setup ## measure; prints a table, writes build/bench.json; B=name picks some
+bench: ## measure; prints a table, writes build/bench.json; B=name picks some
+	$(Q)tools/setup bench
 	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=release all tests
 	$(Q)tests/bench/run build/release/bin $(B)
 

@@ -28,53 +28,6 @@ report(const char *name, struct samples *s, const char *unit)
 	bc_report(&r);
 }
 
-/* Sends a Start; the caller reads what comes. */
-static void
-start(struct conn *w, const struct box *b, const char *process)
-{
-	char json[1024], out[4096];
-	int n, m;
-
-	m = snprintf(
-	    json, sizeof(json), "{\"process\":%s,\"stdin\":false}", process);
-	n = snprintf(out, sizeof(out),
-	    "POST /process.Process/Start HTTP/1.1\r\nHost: localhost\r\n"
-	    "E2b-Sandbox-Id: %s\r\nE2b-Sandbox-Port: 49983\r\n"
-	    "X-Access-Token: %s\r\nAuthorization: Basic dXNlcjo=\r\n"
-	    "Content-Type: application/connect+json\r\n"
-	    "Connect-Protocol-Version: 1\r\nKeepalive-Ping-Interval: 50\r\n"
-	    "Content-Length: %d\r\n\r\n",
-	    b->id, b->token, m + 5);
-	out[n++] = 0;
-	out[n++] = 0;
-	out[n++] = 0;
-	out[n++] = (char)(m >> 8);
-	out[n++] = (char)m;
-	memcpy(out + n, json, (size_t)m);
-	conn_send(w, out, (size_t)n + (size_t)m);
-}
-
-/* Envelopes hold NUL bytes, so this is no strstr. */
-static bool
-seen(const struct conn *w, const char *what)
-{
-	return memmem(w->in, w->have, what, strlen(what)) != NULL;
-}
-
-static void
-until(struct conn *w, const char *what)
-{
-	while (!seen(w, what))
-		conn_more(w);
-}
-
-static void
-finish(struct conn *w)
-{
-	while (w->have < 5 || memcmp(w->in + w->have - 5, "0\r\n\r\n", 5) != 0)
-		conn_more(w);
-}
-
 static const char bash[] = "{\"cmd\":\"/bin/bash\",\"args\":[\"-l\",\"-c\","
 			   "\"echo hi\"]}";
 
@@ -90,50 +43,14 @@ cold_creates(struct conn *c, struct conn *w, int n)
 		box_create(c, &b, "");
 		samples_add(&answered, bc_now_ms() - t0);
 		w->have = 0;
-		start(w, &b, bash);
-		until(w, "\"stdout\"");
+		box_start(w, &b, bash);
+		conn_until(w, "\"stdout\"");
 		samples_add(&whole, bc_now_ms() - t0);
-		finish(w);
+		conn_finish(w);
 		box_kill(c, &b);
 	}
 	report("create_cold_ms", &whole, "ms");
 	report("create_cold_answer_ms", &answered, "ms");
-}
-
-static void
-upload(struct conn *w, const struct box *b, const char *path, const char *data,
-    size_t n)
-{
-	char head[1024];
-	int k = snprintf(head, sizeof(head),
-	    "POST /files?path=%s&username=user HTTP/1.1\r\nHost: localhost\r\n"
-	    "E2b-Sandbox-Id: %s\r\nE2b-Sandbox-Port: 49983\r\n"
-	    "X-Access-Token: %s\r\nContent-Type: application/octet-stream\r\n"
-	    "Content-Length: %zu\r\n\r\n",
-	    path, b->id, b->token, n);
-
-	conn_send(w, head, (size_t)k);
-	conn_send(w, data, n);
-	conn_answer(w);
-	conn_expect(w, 200, "upload");
-}
-
-static void
-put_hello(struct conn *w, const struct box *b, const char *file)
-{
-	static char program[65536];
-	FILE *f = fopen(file, "r");
-	size_t n;
-
-	if (f == NULL)
-		bc_die(file);
-	n = fread(program, 1, sizeof(program), f);
-	fclose(f);
-	upload(w, b, "/tmp/hello", program, n);
-	w->have = 0;
-	start(
-	    w, b, "{\"cmd\":\"/bin/chmod\",\"args\":[\"755\",\"/tmp/hello\"]}");
-	finish(w);
 }
 
 static void
@@ -145,10 +62,10 @@ round_trips(struct conn *w, const struct box *b, int n)
 		double t0 = bc_now_ms();
 
 		w->have = 0;
-		start(w, b, "{\"cmd\":\"/tmp/hello\"}");
-		finish(w);
+		box_start(w, b, "{\"cmd\":\"/tmp/hello\"}");
+		conn_finish(w);
 		samples_add(&rtt, bc_now_ms() - t0);
-		if (!seen(w, "aGVsbG8K")) {
+		if (!conn_has(w, "aGVsbG8K")) {
 			fprintf(stderr, "bench_api: no hello: %.*s\n",
 			    (int)w->have, w->in);
 			exit(2);
@@ -173,7 +90,7 @@ bulk(struct conn *w, const struct box *b)
 		long left;
 		char *end, *len;
 
-		upload(w, b, "/tmp/bulk", data, BULK_BYTES);
+		box_upload(w, b, "/tmp/bulk", data, BULK_BYTES);
 		samples_add(&up, mib / (bc_now_ms() - t0) * 1e3);
 
 		t0 = bc_now_ms();
@@ -256,7 +173,7 @@ measure(struct conn *c, struct conn *w, const char *what, const char *hello)
 	}
 	box_create(c, &b, "");
 	if (strcmp(what, "exec") == 0) {
-		put_hello(w, &b, hello);
+		box_program(w, &b, "/tmp/hello", hello);
 		round_trips(w, &b, 500);
 	} else if (strcmp(what, "bulk") == 0) {
 		bulk(w, &b);

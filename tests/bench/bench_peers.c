@@ -3,6 +3,7 @@
  * process, one thread, epoll.
  *
  *	bench_peers http PORT		answers every GET with 700 bytes of JSON
+ *	bench_peers ws PORT		echoes short frames of WebSockets
  *	bench_peers store PORT FILE	POST writes the body to FILE, GET sends
  *it bench_peers splice PORT TO	passes bytes on to 127.0.0.1:TO by splice(2)
  */
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,6 +305,52 @@ serve_splice(const char *port, const char *to)
 	}
 }
 
+/* --- ws: an echo, for clients with the key of RFC 6455's example -----------*/
+
+static void __attribute__((noreturn)) echo_frames(int fd)
+{
+	unsigned char f[2 + 4 + 125];
+	char head[8192];
+	size_t have;
+
+	if (head_of(fd, head, sizeof(head), &have) == 0 ||
+	    dprintf(fd,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		"Connection: Upgrade\r\nSec-WebSocket-Accept: "
+		"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n") < 0)
+		_exit(1);
+	while (recv(fd, f, 6, MSG_WAITALL) == 6) {
+		size_t n = f[1] & 0x7f;
+
+		if (n > 125 || recv(fd, f + 6, n, MSG_WAITALL) != (ssize_t)n)
+			break;
+		for (size_t i = 0; i < n; i++)
+			f[6 + i] ^= f[2 + i % 4];
+		f[5] = (unsigned char)n;
+		f[4] = f[0];
+		if (send(fd, f + 4, n + 2, MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+static void __attribute__((noreturn)) serve_ws(const char *port)
+{
+	int ls = listen_on(port);
+
+	(void)signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		int fd = accept4(ls, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		no_delay(fd);
+		if (fork() == 0)
+			echo_frames(fd);
+		close(fd);
+	}
+}
+
 /* --- spawn: what a sandbox costs without a server
  * ---------------------------*/
 
@@ -370,11 +418,14 @@ main(int argc, char **argv)
 		return spawn(atoi(argv[2]), argv + 3);
 	if (argc == 3 && strcmp(argv[1], "http") == 0)
 		serve_http(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "ws") == 0)
+		serve_ws(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "store") == 0)
 		serve_store(argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "splice") == 0)
 		serve_splice(argv[2], argv[3]);
-	fprintf(stderr, "usage: bench_peers http PORT | store PORT FILE | "
-			"splice PORT TO | spawn N PROGRAM...\n");
+	fprintf(stderr,
+	    "usage: bench_peers http PORT | ws PORT | store PORT FILE | "
+	    "splice PORT TO | spawn N PROGRAM...\n");
 	return 2;
 }

@@ -192,6 +192,26 @@ conn_expect(struct conn *c, int status, const char *what)
 	exit(2);
 }
 
+bool
+conn_has(const struct conn *c, const char *what)
+{
+	return memmem(c->in, c->have, what, strlen(what)) != NULL;
+}
+
+void
+conn_until(struct conn *c, const char *what)
+{
+	while (!conn_has(c, what))
+		conn_more(c);
+}
+
+void
+conn_finish(struct conn *c)
+{
+	while (c->have < 5 || memcmp(c->in + c->have - 5, "0\r\n\r\n", 5) != 0)
+		conn_more(c);
+}
+
 /* --- sandboxes ------------------------------------------------------------*/
 
 /* The value of a string member of a flat JSON object. */
@@ -212,19 +232,26 @@ member(const char *json, const char *name, char *to, size_t cap)
 }
 
 void
-box_create(struct conn *c, struct box *b, const char *fields)
+box_create_of(
+    struct conn *c, struct box *b, const char *template, const char *fields)
 {
 	char body[1024];
 
 	(void)snprintf(body, sizeof(body),
-	    "{\"templateID\":\"base\",\"timeout\":3000,\"secure\":true%s}",
-	    fields);
+	    "{\"templateID\":\"%s\",\"timeout\":3000,\"secure\":true%s}",
+	    template, fields);
 	conn_call(c, "POST", "/v2/sandboxes", body);
 	conn_expect(c, 201, "create");
 	if (!member(c->body, "sandboxID", b->id, sizeof(b->id)))
 		bc_die("sandboxID");
 	if (!member(c->body, "envdAccessToken", b->token, sizeof(b->token)))
 		b->token[0] = '\0';
+}
+
+void
+box_create(struct conn *c, struct box *b, const char *fields)
+{
+	box_create_of(c, b, "base", fields);
 }
 
 void
@@ -235,6 +262,79 @@ box_kill(struct conn *c, const struct box *b)
 	(void)snprintf(path, sizeof(path), "/sandboxes/%.*s", BC_ID_MAX, b->id);
 	conn_call(c, "DELETE", path, "");
 	conn_expect(c, 204, "kill");
+}
+
+void
+box_post(struct conn *w, const struct box *b, int port, const char *path,
+    const char *headers, const char *body, size_t n)
+{
+	static char out[64 * 1024];
+	int k = snprintf(out, sizeof(out),
+	    "POST %s HTTP/1.1\r\nHost: localhost\r\nE2b-Sandbox-Id: %s\r\n"
+	    "E2b-Sandbox-Port: %d\r\nX-Access-Token: %s\r\n%s"
+	    "Content-Length: %zu\r\n\r\n",
+	    path, b->id, port, b->token, headers, n);
+
+	/* A short body goes with its head. */
+	if ((size_t)k + n <= sizeof(out)) {
+		memcpy(out + k, body, n);
+		conn_send(w, out, (size_t)k + n);
+		return;
+	}
+	conn_send(w, out, (size_t)k);
+	conn_send(w, body, n);
+}
+
+void
+box_start(struct conn *w, const struct box *b, const char *process)
+{
+	char body[1024];
+	int n = snprintf(body + 5, sizeof(body) - 5,
+	    "{\"process\":%s,\"stdin\":false}", process);
+
+	memset(body, 0, 3);
+	body[3] = (char)(n >> 8);
+	body[4] = (char)n;
+	box_post(w, b, 49983, "/process.Process/Start",
+	    "Authorization: Basic dXNlcjo=\r\n"
+	    "Content-Type: application/connect+json\r\n"
+	    "Connect-Protocol-Version: 1\r\nKeepalive-Ping-Interval: 50\r\n",
+	    body, (size_t)n + 5);
+}
+
+void
+box_upload(struct conn *w, const struct box *b, const char *path,
+    const char *data, size_t n)
+{
+	char target[512];
+
+	(void)snprintf(
+	    target, sizeof(target), "/files?path=%s&username=user", path);
+	box_post(w, b, 49983, target,
+	    "Content-Type: application/octet-stream\r\n", data, n);
+	conn_answer(w);
+	conn_expect(w, 200, "upload");
+}
+
+void
+box_program(
+    struct conn *w, const struct box *b, const char *path, const char *file)
+{
+	static char program[4 * 1024 * 1024];
+	FILE *f = fopen(file, "r");
+	char chmod[256];
+	size_t n;
+
+	if (f == NULL)
+		bc_die(file);
+	n = fread(program, 1, sizeof(program), f);
+	(void)fclose(f);
+	box_upload(w, b, path, program, n);
+	w->have = 0;
+	(void)snprintf(chmod, sizeof(chmod),
+	    "{\"cmd\":\"/bin/chmod\",\"args\":[\"755\",\"%s\"]}", path);
+	box_start(w, b, chmod);
+	conn_finish(w);
 }
 
 size_t

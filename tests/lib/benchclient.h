@@ -57,6 +57,10 @@ void conn_answer(struct conn *c);
 void conn_call(
     struct conn *c, const char *method, const char *path, const char *body);
 void conn_expect(struct conn *c, int status, const char *what);
+/* Whether these characters have come; envelopes hold NUL bytes. */
+bool conn_has(const struct conn *c, const char *what);
+void conn_until(struct conn *c, const char *what); /* reads until they have */
+void conn_finish(struct conn *c); /* reads until the last chunk has */
 
 extern const char *bc_key;
 
@@ -68,7 +72,20 @@ struct box {
 
 /* fields: more of the body, each with a comma before it. */
 void box_create(struct conn *c, struct box *b, const char *fields);
+void box_create_of(
+    struct conn *c, struct box *b, const char *template, const char *fields);
 void box_kill(struct conn *c, const struct box *b);
+
+/* Head and body of a POST to a port inside, with the box's token. */
+void box_post(struct conn *w, const struct box *b, int port, const char *path,
+    const char *headers, const char *body, size_t n);
+/* Sends a Start of {"cmd":...}; the caller reads what comes. */
+void box_start(struct conn *w, const struct box *b, const char *process);
+void box_upload(struct conn *w, const struct box *b, const char *path,
+    const char *data, size_t n);
+/* Uploads a program of ours, and makes it one. */
+void box_program(
+    struct conn *w, const struct box *b, const char *path, const char *file);
 
 /* A sandbox that has processes, and where they are. */
 struct box_place {
