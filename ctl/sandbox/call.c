@@ -239,6 +239,50 @@ try_resume(struct sandbox *sb, struct sb_wait *w)
 	}
 }
 
+/* --- wake
+ * ---------------------------------------------------------------------------*/
+
+/* Traffic wakes what has its memory, and nothing else. */
+static void
+begin_wake(struct sandbox *sb, struct sb_wait *w)
+{
+	struct err e;
+
+	if (sb->r.auto_resume && sb->r.slot.slot != 0) {
+		begin_resume(sb, w);
+		return;
+	}
+	sb_not_found(sb->r.id, &e);
+	wait_answer(w, sb, &e, false);
+}
+
+static void
+try_wake(struct sandbox *sb, struct sb_wait *w)
+{
+	switch (sb->r.state) {
+	case SB_RUNNING:
+		wait_answer(w, sb, NULL, w->began);
+		break;
+	case SB_PAUSED:
+		begin_wake(sb, w);
+		break;
+	case SB_RESUMING:
+		w->joined = true;
+		wait_add(sb, w);
+		break;
+	case SB_PAUSING:
+		wait_add(sb, w);
+		break;
+	case SB_NONE:
+	case SB_CREATING:
+	case SB_KILLING:
+	case SB_GONE:
+	case SB_NSTATES:
+		missing(sb, w);
+		break;
+	}
+}
+
 /* --- time
  * ---------------------------------------------------------------------------*/
 
@@ -280,6 +324,7 @@ call_try(struct sandbox *sb, struct sb_wait *w)
 		[OP_RESUME] = try_resume,
 		[OP_TIMEOUT] = try_time,
 		[OP_REFRESH] = try_time,
+		[OP_WAKE] = try_wake,
 	};
 
 	try[w->call.op](sb, w);

@@ -127,7 +127,15 @@ struct sb_create {
 };
 void engine_create(struct engine *en, struct sb_create *c);
 
-enum sb_op { OP_KILL, OP_PAUSE, OP_CONNECT, OP_RESUME, OP_TIMEOUT, OP_REFRESH };
+enum sb_op {
+	OP_KILL,
+	OP_PAUSE,
+	OP_CONNECT,
+	OP_RESUME,
+	OP_TIMEOUT,
+	OP_REFRESH,
+	OP_WAKE, /* traffic: resumes what auto-resumes, extends nothing */
+};
 
 struct sb_call {
 	enum sb_op op;

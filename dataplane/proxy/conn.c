@@ -182,6 +182,11 @@ conn_cut(struct conn *c)
 		conn_detach(c);
 		return;
 	}
+	if (c->state == C_WAKE || c->state == C_ROUTE) {
+		conn_detach(c);
+		request_again(c, 0);
+		return;
+	}
 	if (said) {
 		conn_kill(c, true);
 		return;
@@ -240,6 +245,7 @@ conn_advance(struct conn *c)
 			again = request_try(c);
 			break;
 		case C_ROUTE:
+		case C_WAKE:
 		case C_DIAL:
 			break;
 		case C_EXCHANGE:
@@ -431,6 +437,10 @@ sweep_one(struct conn *c, struct mono now)
 		sweep_idle(c, ms, now);
 		break;
 	case C_ROUTE:
+		break;
+	case C_WAKE:
+		if (mono_ms(c->wake_since, now) > WAKE_TIMEOUT_MS)
+			request_again(c, 0);
 		break;
 	case C_DIAL:
 		if (ms > DIAL_TIMEOUT_MS)

@@ -127,29 +127,10 @@ ours(struct text name)
 	       is(name, "x-coppice-init");
 }
 
-/* The target in origin form: a path, or the asterisk. */
-static struct text
-origin_form(struct text t)
-{
-	const char *p;
-
-	if (t.n == 0 || *t.p == '/' || *t.p == '*')
-		return t;
-	p = memmem(t.p, t.n, "://", 3);
-	if (p == NULL)
-		return t;
-	t.n -= (size_t)(p + 3 - t.p);
-	t.p = p + 3;
-	for (size_t i = 0; i < t.n; i++)
-		if (t.p[i] == '/' || t.p[i] == '?')
-			return (struct text){ t.p + i, t.n - i };
-	return (struct text){ "/", 1 };
-}
-
 static int
 request_line(struct buf *b, const struct http1_head *h, const char *base)
 {
-	struct text t = origin_form(at(base, h->target));
+	struct text t = target_origin(at(base, h->target));
 
 	if (buf_add(b, base, h->target.at) < 0)
 		return -1;

@@ -28,6 +28,7 @@ enum {
 	IDLE_TIMEOUT_MS = 620000,  /* between requests, or in a body */
 	STALL_TIMEOUT_MS = 120000, /* a client that does not read */
 	DIAL_TIMEOUT_MS = 10000,
+	WAKE_TIMEOUT_MS = 30000, /* for a paused sandbox */
 	LINGER_MS = 2000,
 	UP_IDLE_ENVD_MS = 60000, /* a kept connection to envd */
 	UP_IDLE_MS = 4000,	 /* to others: Node closes after 5 s */
@@ -44,8 +45,10 @@ struct route {
 	uint32_t slot, incarnation;
 	enum route_state state;
 	bool private_traffic;
-	bool stale; /* not said again since the last ROUTE_RESET */
-	char token[72], mask_host[256];
+	bool auto_resume; /* a request may wake it */
+	bool waking;	  /* apid has been asked to, and has not answered */
+	bool stale;	  /* not said again since the last ROUTE_RESET */
+	char token[72], mask_host[256], envd_token[72];
 	uint64_t received, sent; /* bytes, by the sandbox */
 	bool carried;		 /* more than apid knows of */
 
@@ -76,7 +79,8 @@ struct body {
 
 enum conn_state {
 	C_HEAD,	    /* waits for a request, or for the rest of its head */
-	C_ROUTE,    /* waits for the route table to be whole */
+	C_ROUTE,    /* looks at its request's head again soon */
+	C_WAKE,	    /* waits for its sandbox, which is being resumed */
 	C_DIAL,	    /* waits for a socket, or for a connect() */
 	C_EXCHANGE, /* request and response pass */
 	C_TUNNEL,   /* after 101: bytes */
@@ -98,7 +102,10 @@ struct conn {
 	size_t head_seen, up_seen;
 	struct mono up_since; /* when u fell idle */
 
-	bool counted; /* in route->nrequests */
+	bool counted;	      /* in route->nrequests */
+	bool waited;	      /* since wake_since, for its sandbox */
+	uint16_t wake_status; /* apid says it cannot be woken */
+	struct mono wake_since;
 	bool http10, to_head, keep, upgrade;
 	bool html;	 /* errors as a page */
 	bool up_keep;	 /* u may serve another request */
@@ -141,6 +148,8 @@ void table_open(struct proxy *p, int fd);
 /* As of now: takes what apid has said already.  NULL if there is none. */
 struct route *table_find(struct proxy *p, const char *id);
 void table_free(struct proxy *p);
+/* Has apid resume the sandbox; those in C_WAKE are looked at afterwards. */
+void table_wake(struct proxy *p, struct route *r);
 /* Counts what a connection has carried for its route. */
 void table_count(struct conn *c, uint64_t received, uint64_t sent);
 /* Tells apid of what was counted. */
@@ -185,6 +194,8 @@ void conn_free_all(struct proxy *p);
 
 /* In C_HEAD: true if something has come of it. */
 bool request_try(struct conn *c);
+/* Its head is still there: looked at anew, from the loop, after ms. */
+void request_again(struct conn *c, uint64_t ms);
 
 /* --- exchange.c
  * --------------------------------------------------------------*/

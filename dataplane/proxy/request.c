@@ -71,7 +71,8 @@ begin(struct conn *c, const struct http1_head *h, const char *base)
 	c->http10 = h->ll.http_minor == 0;
 	c->to_head = h->ll.method == HTTP_HEAD;
 	c->keep = h->keep_alive;
-	c->upgrade = false;
+	c->upgrade = c->waited = false;
+	c->wake_status = 0;
 	c->resp_head = c->dechunk = c->reused = false;
 	c->up_seen = 0;
 	c->c.ok = c->u.ok = 0;
@@ -83,44 +84,105 @@ begin(struct conn *c, const struct http1_head *h, const char *base)
 	    head_get(h, base, "x-requested-with"));
 }
 
-/* False: it has been answered. */
-static bool
-may_pass(struct conn *c, const struct route *r, const struct target *t,
-    const struct http1_head *h, const char *base)
+/* What becomes of a request. */
+struct verdict {
+	enum { V_PASS, V_WAIT, V_ANSWER } what;
+	int status;
+	const char *why;
+};
+
+static struct verdict
+refusal(int status, const char *why)
+{
+	return (struct verdict){ V_ANSWER, status, why };
+}
+
+static struct verdict
+judge_token(const struct route *r, const struct http1_head *h, const char *base)
 {
 	struct text token = head_get(h, base, "e2b-traffic-access-token");
 
-	if (r->state == ROUTE_CHANGING) {
-		answer_sandbox(c, t->id, 409,
-		    "The sandbox is pausing or resuming; try again");
-		return false;
-	}
-	if (r->state != ROUTE_RUNNING) {
-		answer_not_found(c, t->id);
-		return false;
-	}
-	if (t->port == TARGET_ENVD_PORT) {
-		if (!target_forbidden(base + h->target.at, h->target.len))
-			return true;
-		answer_forbidden_path(c, base + h->target.at, h->target.len);
-		return false;
-	}
 	if (!r->private_traffic)
-		return true;
-	if (token.p == NULL) {
-		answer_sandbox(c, t->id, 403,
+		return (struct verdict){ .what = V_PASS };
+	if (token.p == NULL)
+		return refusal(403,
 		    "Sandbox is secured with traffic access token. Token "
 		    "header 'e2b-traffic-access-token' is missing");
-		return false;
-	}
 	/* A sandbox without a token would have nobody pass, not everybody. */
-	if (r->token[0] == '\0' || !same_secret(token, r->token)) {
-		answer_sandbox(c, t->id, 403,
+	if (r->token[0] == '\0' || !same_secret(token, r->token))
+		return refusal(403,
 		    "Sandbox is secured with traffic access token. Provided "
 		    "token in header 'e2b-traffic-access-token' is invalid");
-		return false;
-	}
-	return true;
+	return (struct verdict){ .what = V_PASS };
+}
+
+/* It would pass if its sandbox ran: may it have it resumed? */
+static struct verdict
+judge_wake(const struct conn *c, const struct route *r, const struct target *t,
+    const struct http1_head *h, const char *base)
+{
+	struct text token = head_get(h, base, "x-access-token");
+
+	if (t->port == TARGET_ENVD_PORT && r->envd_token[0] != '\0' &&
+	    (token.p == NULL || !same_secret(token, r->envd_token)))
+		return refusal(403,
+		    "The sandbox is paused, and resuming it by this port takes "
+		    "a valid X-Access-Token");
+	if (c->wake_status == 502)
+		return refusal(502, "The sandbox was not found");
+	if (c->wake_status == 429)
+		return refusal(429,
+		    "The sandbox is paused, and there is no room to resume it");
+	if (c->wake_status != 0 ||
+	    (c->waited && mono_ms(c->wake_since, mono_now()) > WAKE_TIMEOUT_MS))
+		return refusal(
+		    409, "The sandbox is pausing or resuming; try again");
+	return (struct verdict){ .what = V_WAIT };
+}
+
+static struct verdict
+judge(const struct conn *c, const struct route *r, const struct target *t,
+    const struct http1_head *h, const char *base)
+{
+	struct verdict v;
+
+	if (r->nrequests >= c->p->per_sandbox_max)
+		return refusal(429, NULL);
+	if (r->state == ROUTE_CHANGING && !r->auto_resume)
+		return refusal(
+		    409, "The sandbox is pausing or resuming; try again");
+	if (r->state != ROUTE_RUNNING && !r->auto_resume)
+		return refusal(502, "The sandbox was not found");
+	if (t->port != TARGET_ENVD_PORT)
+		v = judge_token(r, h, base);
+	else if (target_forbidden(base + h->target.at, h->target.len))
+		v = refusal(404, NULL);
+	else
+		v = (struct verdict){ .what = V_PASS };
+	if (v.what == V_PASS && r->state != ROUTE_RUNNING)
+		v = judge_wake(c, r, t, h, base);
+	return v;
+}
+
+static void
+waits(struct conn *c)
+{
+	if (!c->waited)
+		c->wake_since = mono_now();
+	c->waited = true;
+}
+
+/* Its head stays where it is; one that waits is one that is under way. */
+static void
+wait_for_wake(struct conn *c, struct route *r)
+{
+	conn_detach(c);
+	conn_attach(c, r);
+	c->counted = true;
+	r->nrequests++;
+	waits(c);
+	c->state = C_WAKE;
+	table_wake(c->p, r);
 }
 
 /* u, kept from the request before, serves this one too if it still lives. */
@@ -163,12 +225,23 @@ pass_on(struct conn *c, struct route *r, const struct target *t,
 }
 
 static void
-on_route_wait(struct loop_timer *w)
+on_again(struct loop_timer *w)
 {
 	struct conn *c = container_of(w, struct conn, timer);
 
+	if (c->counted)
+		c->route->nrequests--;
+	c->counted = false;
 	c->state = C_HEAD;
 	conn_advance(c);
+}
+
+void
+request_again(struct conn *c, uint64_t ms)
+{
+	c->state = C_ROUTE;
+	c->timer.on_time = on_again;
+	loop_timer_start(c->p->loop, &c->timer, ms);
 }
 
 /* False: the table is not whole yet, and the request is looked at again. */
@@ -177,11 +250,10 @@ find_route(struct conn *c, const struct target *t, struct route **out)
 {
 	*out = table_find(c->p, t->id);
 	if (*out != NULL || c->p->synced ||
-	    mono_ms(c->since, mono_now()) > DIAL_TIMEOUT_MS)
+	    (c->waited && mono_ms(c->wake_since, mono_now()) > DIAL_TIMEOUT_MS))
 		return true;
-	c->state = C_ROUTE;
-	c->timer.on_time = on_route_wait;
-	loop_timer_start(c->p->loop, &c->timer, ROUTE_WAIT_MS);
+	waits(c);
+	request_again(c, ROUTE_WAIT_MS);
 	return false;
 }
 
@@ -194,6 +266,7 @@ route(struct conn *c, const char *base, size_t len)
 {
 	struct target t = { .id = "" };
 	struct route *r = NULL;
+	struct verdict v = { .what = V_PASS };
 	const char *wrong;
 
 	wrong = target_find(head_get(&head, base, "host"),
@@ -201,21 +274,32 @@ route(struct conn *c, const char *base, size_t len)
 	    head_get(&head, base, "e2b-sandbox-port"), &t);
 	if (wrong == NULL && said_twice(&head, base))
 		wrong = "An E2b header is there twice";
+	if (wrong == NULL && head.ll.method == HTTP_CONNECT)
+		wrong = "CONNECT is not served here";
 	if (wrong == NULL && !find_route(c, &t, &r))
 		return; /* the head stays, and is looked at again */
+	if (r != NULL)
+		v = judge(c, r, &t, &head, base);
+	if (v.what == V_WAIT) {
+		wait_for_wake(c, r);
+		return;
+	}
 	begin(c, &head, base);
 	buf_consume(&c->c.in, len);
 	c->head_seen = 0;
 	if (wrong != NULL)
 		answer_bad(c, 400, wrong);
-	else if (head.ll.method == HTTP_CONNECT)
-		answer_bad(c, 400, "CONNECT is not served here");
 	else if (r == NULL)
 		answer_not_found(c, t.id);
-	else if (r->nrequests >= c->p->per_sandbox_max)
-		answer_too_many(c, t.id);
-	else if (may_pass(c, r, &t, &head, base))
+	else if (v.what == V_PASS)
 		pass_on(c, r, &t, &head, base);
+	else if (v.status == 404)
+		answer_forbidden_path(
+		    c, base + head.target.at, head.target.len);
+	else if (v.why == NULL)
+		answer_too_many(c, t.id);
+	else
+		answer_sandbox(c, t.id, v.status, v.why);
 }
 
 /* What follows cannot be understood either, so the connection ends. */
@@ -256,5 +340,5 @@ request_try(struct conn *c)
 		refuse(c, head.status, head.why);
 	else
 		route(c, in->data, (size_t)len);
-	return !c->dead && c->state != C_ROUTE;
+	return !c->dead && c->state != C_ROUTE && c->state != C_WAKE;
 }

@@ -18,6 +18,13 @@ enum route_type {
 	ROUTE_DEL, /* struct route_del */
 	/* proxyd -> apid, half a second after it changed at the latest */
 	ROUTE_BYTES, /* struct route_bytes */
+	/*
+	 * proxyd -> apid: requests wait for a paused sandbox that traffic may
+	 * wake.  apid answers with a WOKE, behind the SET that it has led to,
+	 * or with a DEL; a new apid is asked again.
+	 */
+	ROUTE_WAKE, /* struct route_wake */
+	ROUTE_WOKE, /* struct route_woke */
 };
 
 enum route_state { ROUTE_RUNNING, ROUTE_PAUSED, ROUTE_CHANGING };
@@ -32,14 +39,25 @@ struct route_set {
 	uint32_t slot, incarnation;
 	uint8_t state;		 /* enum route_state */
 	uint8_t private_traffic; /* allowPublicTraffic: false */
-	uint8_t auto_resume;
+	uint8_t auto_resume;	 /* a request may wake it: it has its memory */
 	uint8_t pad;
 	char traffic_token[72]; /* "" if none */
 	char mask_host[256];	/* maskRequestHost, "" if none */
+	/* What port 49983 asks of who wakes it; "" if it need not ask. */
+	char envd_token[72];
 };
 
 struct route_del {
 	char id[32];
+};
+
+struct route_wake {
+	char id[32];
+};
+
+struct route_woke {
+	char id[32];
+	uint16_t status; /* 0, or what those who wait are answered with */
 };
 
 /* Since proxyd knows this life of the sandbox; heads and bodies. */

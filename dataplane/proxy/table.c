@@ -60,6 +60,17 @@ copy_text(char *to, size_t cap, const char *from, size_t n)
 	to[len] = '\0';
 }
 
+/* From the loop: this may be the middle of some other request. */
+static void
+wake_all(struct route *r, uint16_t status)
+{
+	for (struct conn *c = r->conns; c != NULL; c = c->rnext)
+		if (c->state == C_WAKE) {
+			c->wake_status = status;
+			request_again(c, 0);
+		}
+}
+
 static void
 on_set(struct proxy *p, const struct route_set *s)
 {
@@ -90,13 +101,32 @@ on_set(struct proxy *p, const struct route_set *s)
 	r->incarnation = s->incarnation;
 	r->state = (enum route_state)s->state;
 	r->private_traffic = s->private_traffic != 0;
+	r->auto_resume = s->auto_resume != 0;
 	r->stale = false;
 	copy_text(r->token, sizeof(r->token), s->traffic_token,
 	    sizeof(s->traffic_token));
 	copy_text(r->mask_host, sizeof(r->mask_host), s->mask_host,
 	    sizeof(s->mask_host));
+	copy_text(r->envd_token, sizeof(r->envd_token), s->envd_token,
+	    sizeof(s->envd_token));
 	if (r->state == ROUTE_RUNNING)
 		socks_prepare(p, r);
+	if (r->state == ROUTE_RUNNING || !r->auto_resume)
+		wake_all(r, 0);
+}
+
+static void
+on_woke(struct proxy *p, const struct route_woke *w)
+{
+	char id[TARGET_ID_MAX];
+	struct route *r;
+
+	copy_text(id, sizeof(id), w->id, sizeof(w->id));
+	r = *slot_of(p, id);
+	if (r == NULL)
+		return;
+	r->waking = false;
+	wake_all(r, w->status);
 }
 
 static void
@@ -130,6 +160,12 @@ on_synced(struct proxy *p)
 			else
 				at = &(*at)->next;
 	p->synced = true;
+	/* The apid that was asked is gone; this one has not heard of it. */
+	for (size_t i = 0; i < ROUTE_BUCKETS; i++)
+		for (struct route *r = p->routes[i]; r != NULL; r = r->next) {
+			r->waking = false;
+			wake_all(r, 0);
+		}
 	log_info("route.synced n=%zu", p->nroutes);
 }
 
@@ -143,6 +179,7 @@ on_msg(
 	union {
 		struct route_set set;
 		struct route_del del;
+		struct route_woke woke;
 	} u;
 
 	for (size_t i = 0; i < nfds; i++)
@@ -161,6 +198,9 @@ on_msg(
 	} else if (h.type == ROUTE_DEL && h.len == sizeof(u.del)) {
 		memcpy(&u.del, body, sizeof(u.del));
 		on_del(p, &u.del);
+	} else if (h.type == ROUTE_WOKE && h.len == sizeof(u.woke)) {
+		memcpy(&u.woke, body, sizeof(u.woke));
+		on_woke(p, &u.woke);
 	} else {
 		log_error("route.bad type=%u len=%u", h.type, h.len);
 	}
@@ -189,6 +229,28 @@ table_find(struct proxy *p, const char *id)
 {
 	seqpkt_drain(&p->route_ch);
 	return *slot_of(p, id);
+}
+
+void
+table_wake(struct proxy *p, struct route *r)
+{
+	struct __attribute__((packed)) {
+		struct route_hdr h;
+		struct route_wake w;
+	} m;
+	struct err e;
+
+	/* Without apid they wait for the next, which says its table first. */
+	if (r->waking || p->route_ch.io.fd < 0)
+		return;
+	memset(&m, 0, sizeof(m));
+	m.h.type = ROUTE_WAKE;
+	m.h.len = sizeof(m.w);
+	copy_text(m.w.id, sizeof(m.w.id), r->id, sizeof(r->id));
+	if (seqpkt_post(&p->route_ch, &m, sizeof(m), NULL, 0, &e) < 0)
+		log_error("route.wake id=%s err=\"%s\"", r->id, e.msg);
+	else
+		r->waking = true;
 }
 
 void

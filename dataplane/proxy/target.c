@@ -5,7 +5,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { PATH_MAX_BYTES = 2048 };
+enum { PATH_MAX_BYTES = 2048, DECODE_ROUNDS_MAX = 4 };
 
 static bool
 starts_with(struct text t, const char *word)
@@ -150,29 +150,34 @@ hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The path alone: no scheme and host in front, no query behind. */
-static struct text
-path_of(const char *p, size_t n)
+struct text
+target_origin(struct text t)
 {
-	struct text t = { p, n };
-	const char *s;
+	const char *p;
 
+	if (t.n == 0 || *t.p == '/' || *t.p == '*')
+		return t;
+	p = memmem(t.p, t.n, "://", 3);
+	if (p == NULL)
+		return t;
+	t.n -= (size_t)(p + 3 - t.p);
+	t.p = p + 3;
 	for (size_t i = 0; i < t.n; i++)
-		if (t.p[i] == '?' || t.p[i] == '#')
-			t.n = i;
-	if (t.n > 0 && t.p[0] == '/')
-		return t;
-	s = memmem(t.p, t.n, "://", 3);
-	if (s == NULL)
-		return t;
-	t.n -= (size_t)(s + 3 - t.p);
-	t.p = s + 3;
-	s = memchr(t.p, '/', t.n);
-	if (s == NULL)
-		return (struct text){ "/", 1 };
-	t.n -= (size_t)(s - t.p);
-	t.p = s;
-	return t;
+		if (t.p[i] == '/' || t.p[i] == '?')
+			return (struct text){ t.p + i, t.n - i };
+	return (struct text){ "/", 1 };
+}
+
+/* What ends a path, for some servers or for all. */
+static size_t
+path_length(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (
+	    i < n && p[i] != '?' && p[i] != '#' && p[i] != ';' && p[i] != '\0')
+		i++;
+	return i;
 }
 
 /* Adds one segment to the cleaned path: "." is nothing, ".." goes up. */
@@ -223,28 +228,53 @@ clean(char *to, const char *s, size_t n)
 	return out;
 }
 
+static bool
+is_internal(const char *s, size_t n)
+{
+	static const char *const internal[] = { "/init", "/freeze", "/unfreeze",
+		"/collapse", "/fsfreeze", "/fsthaw", "/upgrade",
+		/* Our own, between envd and the control plane. */
+		"/start", "/logs" };
+
+	for (size_t i = 0; i < sizeof(internal) / sizeof(internal[0]); i++)
+		if (n == strlen(internal[i]) &&
+		    strncasecmp(s, internal[i], n) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * What is encoded twice is looked at twice: no server should decode it so,
+ * and no honest client writes any of these names like that.  What is encoded
+ * more often than anybody would is refused for that.
+ */
 bool
 target_forbidden(const char *target, size_t n)
 {
-	static const char *const internal[] = { "/init", "/freeze", "/unfreeze",
-		"/collapse", "/fsfreeze", "/fsthaw", "/upgrade" };
-	struct text path = path_of(target, n);
+	struct text path = target_origin((struct text){ target, n });
 	char plain[PATH_MAX_BYTES], s[PATH_MAX_BYTES];
-	size_t len;
+	size_t len = path_length(path.p, path.n);
 
 	/*
 	 * None of the names is long, but ways to write them are: what does
 	 * not fit is refused, so that nothing hides behind the end.
 	 */
-	if (path.n >= sizeof(s))
+	if (len >= sizeof(s))
 		return true;
-	len = decode(plain, path.p, path.n);
-	len = clean(s, plain, len);
-	for (size_t i = 0; i < sizeof(internal) / sizeof(internal[0]); i++)
-		if (len == strlen(internal[i]) &&
-		    memcmp(s, internal[i], len) == 0)
+	memcpy(plain, path.p, len);
+	for (int round = 0; round < DECODE_ROUNDS_MAX; round++) {
+		size_t was = len;
+
+		for (size_t i = 0; i < len; i++)
+			if (plain[i] == '\\')
+				plain[i] = '/';
+		if (is_internal(s, clean(s, plain, path_length(plain, len))))
 			return true;
-	return false;
+		len = decode(plain, plain, len);
+		if (len == was)
+			return false;
+	}
+	return true;
 }
 
 bool

@@ -30,9 +30,12 @@ struct target {
 const char *target_find(struct text host, struct text id_header,
     struct text port_header, struct target *out);
 
+/* The target in origin form, as it is passed on: a path, or the asterisk. */
+struct text target_origin(struct text target);
+
 /*
- * Is the path, once cleaned as a server inside would clean it, one of envd's
- * that only the control plane may call?  `target` as in the request line.
+ * Is the path, once cleaned as any server would clean it, one of envd's that
+ * only the control plane may call?  `target` as in the request line.
  */
 bool target_forbidden(const char *target, size_t n);
 

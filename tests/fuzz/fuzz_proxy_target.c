@@ -1,7 +1,7 @@
 /*
- * Routing and path cleaning.  A path that is let through must not become
- * /init under one more round of the same cleaning, and a sandbox that is
- * found has a name and a port as they may be.
+ * Routing and path cleaning.  However a path is written, in other case, with
+ * every byte encoded, with a slash more, it is refused or let through alike;
+ * and a sandbox that is found has a name and a port as they may be.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,6 +21,38 @@ piece(const char **p, size_t *n)
 	*p += used;
 	*n -= used;
 	return t;
+}
+
+static bool
+other_case(struct text path)
+{
+	char s[2100];
+
+	for (size_t i = 0; i < path.n; i++) {
+		char c = path.p[i];
+
+		s[i] = (char)((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+				  ? c ^ 0x20
+				  : c);
+	}
+	return target_forbidden(s, path.n);
+}
+
+/* Every byte but the slash in front as %XX. */
+static bool
+encoded(struct text path)
+{
+	static const char digit[] = "0123456789aBcDeF";
+	char s[1600];
+	size_t n = 0;
+
+	s[n++] = '/';
+	for (size_t i = 1; i < path.n; i++) {
+		s[n++] = '%';
+		s[n++] = digit[(unsigned char)path.p[i] >> 4];
+		s[n++] = digit[(unsigned char)path.p[i] & 15];
+	}
+	return target_forbidden(s, n);
 }
 
 int
@@ -48,7 +80,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	/* A slash more at either end changes nothing. */
 	if (path.n > 0 && path.n < 1000 && path.p[0] == '/' &&
 	    memchr(path.p, '?', path.n) == NULL &&
-	    memchr(path.p, '#', path.n) == NULL) {
+	    memchr(path.p, '#', path.n) == NULL &&
+	    memchr(path.p, ';', path.n) == NULL &&
+	    memchr(path.p, '\0', path.n) == NULL) {
 		char more[1100];
 
 		more[0] = '/';
@@ -60,6 +94,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			target_forbidden(more, path.n + 2))
 			abort();
 	}
+	if (path.n < 2100 &&
+	    other_case(path) != target_forbidden(path.p, path.n))
+		abort();
+	if (path.n > 0 && path.n < 500 && path.p[0] == '/' &&
+	    memchr(path.p, '%', path.n) == NULL &&
+	    encoded(path) != target_forbidden(path.p, path.n))
+		abort();
 	(void)target_forbidden(path.p, path.n);
 	(void)target_wants_html(host, id, port, path);
 	free(copy);

@@ -228,6 +228,7 @@ world_create(struct engine_world *w, uint64_t timeout_s, bool pause,
 	memset(a, 0, sizeof(*a));
 	c.r.timeout_s = timeout_s;
 	c.r.pause_on_timeout = pause;
+	c.r.auto_resume = w->auto_resume;
 	c.r.cpu_count = 1;
 	c.r.memory_mb = 128;
 	c.r.disk_mb = 128;

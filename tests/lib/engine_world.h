@@ -11,7 +11,8 @@ struct engine_world {
 	struct engine_conf cf;
 	char dir[64];
 	bool is_ready, is_lost;
-	bool no_memory; /* of the next world_call() */
+	bool no_memory;	  /* of the next world_call() */
+	bool auto_resume; /* of the next world_create() */
 };
 
 /* A directory of its own with a template `base`; ends on failure. */

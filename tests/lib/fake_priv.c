@@ -466,6 +466,7 @@ on_proxy(
 	struct route_hdr h;
 	struct route_set set;
 	struct route_del del;
+	struct route_woke woke;
 
 	(void)len;
 	close_fds(fds, nfds);
@@ -478,6 +479,10 @@ on_proxy(
 	} else if (h.type == ROUTE_SET) {
 		memcpy(&set, body, sizeof(set));
 		set_route(w, &set);
+	} else if (h.type == ROUTE_WOKE) {
+		memcpy(&woke, body, sizeof(woke));
+		w->woke++;
+		w->woke_status = woke.status;
 	} else {
 		memcpy(&del, body, sizeof(del));
 		for (size_t i = 0; i < w->nroutes; i++)
@@ -656,6 +661,20 @@ fake_files(const struct fake_world *w)
 	for (size_t i = 0; i < FAKE_SLOTS; i++)
 		n += w->files[i][0] != '\0';
 	return n;
+}
+
+void
+fake_wake(struct fake_world *w, const char *id)
+{
+	struct {
+		struct route_hdr h;
+		struct route_wake b;
+	} m = { .h = { ROUTE_WAKE, sizeof(m.b) } };
+	struct err e;
+
+	(void)snprintf(m.b.id, sizeof(m.b.id), "%s", id);
+	if (seqpkt_post(&w->proxy, &m, sizeof(m), NULL, 0, &e) < 0)
+		abort();
 }
 
 int

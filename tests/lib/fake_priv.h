@@ -48,6 +48,8 @@ struct fake_world {
 		uint8_t state;
 	} route[FAKE_ROUTES];
 	size_t nroutes;
+	unsigned woke; /* answers to fake_wake() */
+	uint16_t woke_status;
 	bool synced;
 	/* The nth call of this kind fails, once; or all of them. */
 	enum fake_step fail;
@@ -93,5 +95,7 @@ unsigned fake_live(const struct fake_world *w); /* slots with open rules */
 unsigned fake_files(const struct fake_world *w);
 /* -1 if there is none, else its state. */
 int fake_route(const struct fake_world *w, const char *id);
+/* A request waits for it at the way in. */
+void fake_wake(struct fake_world *w, const char *id);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -262,6 +263,39 @@ fake_del(struct fake *f, const char *id)
 
 	(void)snprintf(d.id, sizeof(d.id), "%s", id);
 	tell(f, ROUTE_DEL, &d, sizeof(d));
+}
+
+unsigned
+fake_wakes(struct fake *f, const char *id, int ms)
+{
+	struct pollfd pf = { .fd = f->route, .events = POLLIN };
+	unsigned n = 0;
+
+	while (poll(&pf, 1, ms) == 1) {
+		struct {
+			struct route_hdr h;
+			char id[256];
+		} m;
+		int fds[SEQPKT_FDS_MAX];
+		size_t nfds;
+		struct err e;
+
+		memset(&m, 0, sizeof(m));
+		if (seqpkt_recv(f->route, &m, sizeof(m) - 1, fds, &nfds, &e) <=
+		    0)
+			break;
+		n += m.h.type == ROUTE_WAKE && strcmp(m.id, id) == 0;
+	}
+	return n;
+}
+
+void
+fake_woke(struct fake *f, const char *id, uint16_t status)
+{
+	struct route_woke w = { .status = status };
+
+	(void)snprintf(w.id, sizeof(w.id), "%s", id);
+	tell(f, ROUTE_WOKE, &w, sizeof(w));
 }
 
 void

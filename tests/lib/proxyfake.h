@@ -32,6 +32,9 @@ void fake_set(struct fake *f, const struct route_set *s);
 /* A running sandbox with open traffic. */
 void fake_run(struct fake *f, const char *id, uint32_t incarnation);
 void fake_del(struct fake *f, const char *id);
+/* How often it has asked to have this sandbox woken, within ms. */
+unsigned fake_wakes(struct fake *f, const char *id, int ms);
+void fake_woke(struct fake *f, const char *id, uint16_t status);
 /* apid and privd have restarted: new ends through ctl. */
 void fake_handover(struct fake *f);
 

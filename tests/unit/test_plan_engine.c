@@ -247,6 +247,86 @@ files_only(void)
 	nothing_left();
 }
 
+/* What proxyd is told in the end. */
+static uint16_t
+woken(const char *id)
+{
+	unsigned before = w.fake.woke;
+
+	fake_wake(&w.fake, id);
+	for (int i = 0; i < 100 && w.fake.woke == before; i++)
+		world_run(&w, 5);
+	CHECK(w.fake.woke > before);
+	return w.fake.woke_status;
+}
+
+static int64_t
+seconds_left(const char *id)
+{
+	return (sandbox_record(engine_find(w.en, id))->end_ms - wall_ms() +
+		   500) /
+	       1000;
+}
+
+static void
+traffic_wakes(void)
+{
+	struct world_answer a, b, c;
+	unsigned asked;
+
+	w.auto_resume = true;
+	CHECK(made(&a, 120, true));
+	w.auto_resume = false;
+	CHECK(did(a.id, OP_TIMEOUT, 3000, &b) == ERR_NONE);
+	CHECK(woken(a.id) == 0);
+	CHECK(seconds_left(a.id) == 3000); /* traffic extends nothing */
+	CHECK(did(a.id, OP_PAUSE, 0, &b) == ERR_NONE);
+	/* Two at once are one resume, for as long as its creator asked. */
+	asked = w.fake.asked[SPAWN_THAW];
+	fake_wake(&w.fake, a.id);
+	CHECK(woken(a.id) == 0);
+	world_run(&w, 20);
+	CHECK(w.fake.asked[SPAWN_THAW] == asked + 1);
+	CHECK(fake_route(&w.fake, a.id) == ROUTE_RUNNING);
+	CHECK(seconds_left(a.id) == 120);
+
+	/* While it is being paused: afterwards. */
+	w.fake.hold_freeze = true;
+	world_call(&w, a.id, OP_PAUSE, 0, &b);
+	world_run(&w, 10);
+	fake_wake(&w.fake, a.id);
+	world_run(&w, 10);
+	CHECK(!b.done);
+	w.fake.hold_freeze = false;
+	fake_let_go(&w.fake);
+	world_run(&w, 30);
+	CHECK(b.done && b.err.kind == ERR_NONE);
+	CHECK(fake_route(&w.fake, a.id) == ROUTE_RUNNING);
+
+	/* It cannot be, and stays paused. */
+	CHECK(did(a.id, OP_PAUSE, 0, &b) == ERR_NONE);
+	w.fake.fail = FAKE_THAW;
+	CHECK(woken(a.id) == 502);
+	CHECK(fake_route(&w.fake, a.id) == ROUTE_PAUSED);
+	CHECK(woken(a.id) == 0);
+	/* Without its memory it stays where it is. */
+	w.no_memory = true;
+	CHECK(did(a.id, OP_PAUSE, 0, &b) == ERR_NONE);
+	w.no_memory = false;
+	CHECK(woken(a.id) == 502);
+	CHECK(fake_route(&w.fake, a.id) == ROUTE_PAUSED);
+	CHECK(did(a.id, OP_KILL, 0, &b) == ERR_NONE);
+	CHECK(woken(a.id) == 502);
+
+	/* Nobody has asked for that. */
+	CHECK(made(&c, 120, true));
+	CHECK(did(c.id, OP_PAUSE, 0, &b) == ERR_NONE);
+	CHECK(woken(c.id) == 502);
+	CHECK(fake_route(&w.fake, c.id) == ROUTE_PAUSED);
+	CHECK(did(c.id, OP_KILL, 0, &b) == ERR_NONE);
+	nothing_left();
+}
+
 static void
 policies(void)
 {
@@ -429,6 +509,7 @@ main(void)
 	pause_and_resume();
 	pause_fails();
 	files_only();
+	traffic_wakes();
 	policies();
 	time_passes();
 	limits();

@@ -631,6 +631,133 @@ restarts(void)
 	px.refuse = false;
 }
 
+static struct route_set
+sleeper(const char *id)
+{
+	struct route_set s = { .slot = 1,
+		.incarnation = 1,
+		.state = ROUTE_PAUSED,
+		.auto_resume = 1 };
+
+	(void)snprintf(s.id, sizeof(s.id), "%s", id);
+	return s;
+}
+
+/* What is waited with is answered in one of these ways. */
+static const char *
+after_waiting(int fd)
+{
+	static char copy[4096];
+
+	(void)snprintf(copy, sizeof(copy), "%.4000s", get_head(fd));
+	(void)close(fd);
+	return copy;
+}
+
+static void
+wakes(void)
+{
+	struct route_set s = sleeper("isleep");
+	int fd[5];
+
+	fake_set(&px, &s);
+	(void)fake_wakes(&px, "isleep", 50);
+	/* Many requests are one wake; a body comes behind it all the same. */
+	for (int i = 0; i < 4; i++)
+		fd[i] = ask("isleep", echo_port, GET, "");
+	fd[4] = ask(
+	    "isleep", echo_port, "POST /p HTTP/1.1", "Content-Length: 5\r\n");
+	put(fd[4], "hello");
+	CHECK(fake_wakes(&px, "isleep", 300) == 1);
+	s.state = ROUTE_RUNNING;
+	fake_set(&px, &s);
+	fake_woke(&px, "isleep", 0);
+	for (int i = 0; i < 5; i++)
+		CHECK(has(after_waiting(fd[i]), "200 OK"));
+
+	/* Being paused: it waits for what comes of that, too. */
+	s.state = ROUTE_CHANGING;
+	fake_set(&px, &s);
+	fd[0] = ask("isleep", echo_port, GET, "");
+	CHECK(fake_wakes(&px, "isleep", 200) == 1);
+	s.state = ROUTE_PAUSED;
+	fake_set(&px, &s);
+	CHECK(fake_wakes(&px, "isleep", 100) == 0);
+	/* Paused without its memory, after all. */
+	s.auto_resume = 0;
+	fake_set(&px, &s);
+	fake_woke(&px, "isleep", 502);
+	CHECK(has(after_waiting(fd[0]), "502 Bad Gateway"));
+	s.auto_resume = 1;
+	fake_set(&px, &s);
+
+	fd[0] = ask("isleep", echo_port, GET, "");
+	CHECK(fake_wakes(&px, "isleep", 200) == 1);
+	fake_woke(&px, "isleep", 409);
+	CHECK(has(after_waiting(fd[0]), "409 Conflict"));
+	fd[0] = ask("isleep", echo_port, GET, "Connection: close\r\n");
+	CHECK(fake_wakes(&px, "isleep", 200) == 1);
+	fake_woke(&px, "isleep", 429);
+	CHECK(has(after_waiting(fd[0]), "429 Too Many Requests"));
+	/* One that leaves, one whose sandbox ends, one whose apid does. */
+	fd[0] = ask("isleep", echo_port, GET, "");
+	CHECK(fake_wakes(&px, "isleep", 200) == 1);
+	reset(fd[0]);
+	fd[0] = ask("isleep", echo_port, GET, "");
+	(void)usleep(50000);
+	fake_del(&px, "isleep");
+	CHECK(has(after_waiting(fd[0]), "502 Bad Gateway"));
+}
+
+/* Who may not wake it does not. */
+static void
+wakes_for_some(void)
+{
+	struct route_set s = sleeper("isecret");
+	int fd;
+
+	s.private_traffic = 1;
+	(void)snprintf(s.traffic_token, sizeof(s.traffic_token), "sesame");
+	(void)snprintf(s.envd_token, sizeof(s.envd_token), "open");
+	fake_set(&px, &s);
+	CHECK(has(whole("isecret", 80, GET, ""), "403 Forbidden"));
+	CHECK(has(whole("isecret", 80, GET, "e2b-traffic-access-token: x\r\n"),
+	    "403 Forbidden"));
+	CHECK(has(whole("isecret", 49983, GET, ""), "403 Forbidden"));
+	CHECK(has(whole("isecret", 49983, GET, "X-Access-Token: opem\r\n"),
+	    "\r\n\r\n{\"sandboxId\":\"isecret\",\"message\":"));
+	CHECK(has(whole("isecret", 49983, "POST /init HTTP/1.1",
+		      "X-Access-Token: open\r\n"),
+	    "404 Not Found"));
+	CHECK(fake_wakes(&px, "isecret", 100) == 0);
+	fd = ask("isecret", 49983, GET, "X-Access-Token: open\r\n");
+	CHECK(fake_wakes(&px, "isecret", 200) == 1);
+	fake_woke(&px, "isecret", 502);
+	CHECK(has(after_waiting(fd), "502 Bad Gateway"));
+	fake_del(&px, "isecret");
+}
+
+/* A wake that apid has not lived to hear of is asked of the next one. */
+static void
+wakes_again(void)
+{
+	struct route_set s = sleeper("iagain");
+	int fd;
+
+	fake_set(&px, &s);
+	fd = ask("iagain", echo_port, GET, "");
+	CHECK(fake_wakes(&px, "iagain", 200) == 1);
+	fake_handover(&px);
+	fake_table(&px, ROUTE_RESET);
+	fake_run(&px, "isb", 1);
+	fake_set(&px, &s);
+	fake_table(&px, ROUTE_SYNCED);
+	CHECK(fake_wakes(&px, "iagain", 300) == 1);
+	s.state = ROUTE_RUNNING;
+	fake_set(&px, &s);
+	CHECK(has(after_waiting(fd), "200 OK"));
+}
+
 int
 main(void)
 {
@@ -653,6 +780,8 @@ main(void)
 	states_and_tokens();
 	fake_del(&px, "ipriv");
 	fake_del(&px, "istate");
+	wakes();
+	wakes_for_some();
 	framing();
 	bad_requests();
 	keep_alive();
@@ -672,6 +801,7 @@ main(void)
 		printf("# %u descriptors, %u before\n", after, before);
 	CHECK(after <= before + 4);
 	restarts();
+	wakes_again();
 	CHECK(kill(px.pid, 0) == 0);
 	CHECK(fake_stop(&px) == 0);
 	return t_end();

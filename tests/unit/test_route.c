@@ -89,9 +89,16 @@ paths(void)
 		"/%69nit", "/%2Finit", "/init%2f", "/a%2f..%2finit", "/freeze",
 		"/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade",
 		"http://host/init", "http://host//init/?a", "/init/.",
-		"/init#x", "///.//x/..//init" };
+		"/init#x", "///.//x/..//init", "/start", "/logs",
+		"/logs?after=1", "/START/", "/lOgS", "/Init", "/%2569nit",
+		"/%252e%252e/init", "/%2e%2e/init", "/x/%2E%2e%2Finit",
+		"/in%69t/%2e", "/init%3f", "/init%00", "/init;v=1", "/init%3Bv",
+		"\\init", "/x\\..\\logs", "/%5cstart", "/%252525252569",
+		"HTTP://host/logs", "ws://a@b:1//start" };
 	static const char *const open[] = { "/", "/health", "/init2", "/x/init",
-		"/Init", "/init/x", "/%2569nit", "*", "http://host",
+		"/init/x", "*", "http://host", "http://init", "http://a?/init",
+		"/starts", "/log", "/init%", "/initi", "/logs/x", "/;/init",
+		"/%25zz", "/100%25%2525", "/process.Process/StartX",
 		"/files?path=/init", "/process.Process/Start", "/init%", "/%zz",
 		"" };
 	char longer[4096];
@@ -111,6 +118,24 @@ paths(void)
 	memcpy(longer + sizeof(longer) - 4, "init", 4);
 	CHECK(target_forbidden(longer, sizeof(longer)));
 	CHECK(!target_forbidden("/files?path=", 12));
+}
+
+/* What is judged is what is passed on. */
+static void
+origin(void)
+{
+	static const char *const forms[][2] = { { "/x?y", "/x?y" },
+		{ "*", "*" }, { "", "" }, { "http://h/x", "/x" },
+		{ "http://h", "/" }, { "http://h?x://y/init", "?x://y/init" },
+		{ "http://h:1//x", "//x" }, { "h/x", "h/x" },
+		{ "/x://y/z", "/x://y/z" } };
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct text got = target_origin(t(forms[i][0]));
+
+		CHECK(got.n == strlen(forms[i][1]) &&
+		      memcmp(got.p, forms[i][1], got.n) == 0);
+	}
 }
 
 static bool
@@ -142,6 +167,7 @@ main(void)
 	hosts();
 	headers();
 	paths();
+	origin();
 	browsers();
 	return t_end();
 }
