@@ -122,21 +122,6 @@ bulk(struct conn *w, const struct box *b)
 	report("file_down_mbps", &down, "MiB/s");
 }
 
-static double
-available_kib(void)
-{
-	FILE *f = fopen("/proc/meminfo", "r");
-	char line[128];
-	double kib = 0;
-
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "MemAvailable: %lf", &kib) == 1)
-			break;
-	if (f != NULL)
-		fclose(f);
-	return kib;
-}
-
 static void
 idle_memory(struct conn *c)
 {
@@ -147,11 +132,11 @@ idle_memory(struct conn *c)
 	/* The first one pays for what all share. */
 	box_create(c, &all[0], "");
 	sleep(2);
-	before = available_kib();
+	before = bc_available_kib();
 	for (int i = 1; i < IDLE_COUNT; i++)
 		box_create(c, &all[i], "");
 	sleep(2);
-	samples_add(&s, (before - available_kib()) / (IDLE_COUNT - 1));
+	samples_add(&s, (before - bc_available_kib()) / (IDLE_COUNT - 1));
 	s.n = 1;
 	report("idle_sandbox_kib", &s, "KiB");
 	for (int i = 0; i < IDLE_COUNT; i++)

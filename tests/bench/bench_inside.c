@@ -2,12 +2,12 @@
  * bench_inside.c - what a client sees of a sandbox's inside, by way of the way
  * in.
  *
- *	bench_inside API_PORT WAY_IN_PORT KEY stream STEADY
- *	bench_inside API_PORT WAY_IN_PORT KEY crowd STEADY N
+ *	bench_inside API_PORT WAY_IN_PORT KEY stream HELLO
+ *	bench_inside API_PORT WAY_IN_PORT KEY crowd HELLO N
  *	bench_inside API_PORT WAY_IN_PORT KEY ws BENCH_PEERS PEER_PORT
  *	bench_inside API_PORT WAY_IN_PORT KEY code N TEMPLATE
  *
- * STEADY is the static program of tests/bench/inside, BENCH_PEERS a static
+ * HELLO is the static program of tests/bench/inside, BENCH_PEERS a static
  * bench_peers; both are put into the sandbox.  PEER_PORT leads, by whatever is
  * measured beside us, to a `bench_peers ws` outside.  Prints a JSON line for
  * each figure.
@@ -54,16 +54,16 @@ drain(struct conn *w)
 }
 
 static void
-stream(struct conn *c, struct conn *w, const char *steady)
+stream(struct conn *c, struct conn *w, const char *hello)
 {
 	struct samples s = { 0 };
 	char process[128];
 	struct box b;
 
 	(void)snprintf(process, sizeof(process),
-	    "{\"cmd\":\"/tmp/steady\",\"args\":[\"%d\"]}", STREAM_MIB);
+	    "{\"cmd\":\"/tmp/hello\",\"args\":[\"%d\"]}", STREAM_MIB);
 	box_create(c, &b, "");
-	box_program(w, &b, "/tmp/steady", steady);
+	box_program(w, &b, "/tmp/hello", hello);
 	for (int i = 0; i < STREAM_ROUNDS; i++) {
 		double t0 = bc_now_ms();
 
@@ -80,21 +80,6 @@ stream(struct conn *c, struct conn *w, const char *steady)
 
 /* --- crowd: many commands, each with its stream --------------------------- */
 
-static double
-available_kib(void)
-{
-	FILE *f = fopen("/proc/meminfo", "r");
-	char line[128];
-	double kib = 0;
-
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "MemAvailable: %lf", &kib) == 1)
-			break;
-	if (f != NULL)
-		(void)fclose(f);
-	return kib;
-}
-
 /* One thing that every stream has said once more; the last one's time. */
 static double
 all_speak(struct conn *v, int n)
@@ -109,7 +94,7 @@ all_speak(struct conn *v, int n)
 }
 
 static void
-crowd(struct conn *c, struct conn *w, int port, const char *steady, int n)
+crowd(struct conn *c, struct conn *w, int port, const char *hello, int n)
 {
 	const struct rlimit files = { (rlim_t)n + 64, (rlim_t)n + 64 };
 	struct samples begun = { 0 }, round = { 0 }, memory = { 0 };
@@ -120,16 +105,17 @@ crowd(struct conn *c, struct conn *w, int port, const char *steady, int n)
 	if (v == NULL || setrlimit(RLIMIT_NOFILE, &files) < 0)
 		bc_die("room for the crowd");
 	box_create(c, &b, "");
-	box_program(w, &b, "/tmp/steady", steady);
-	before = available_kib();
+	box_program(w, &b, "/tmp/hello", hello);
+	before = bc_available_kib();
 	t0 = bc_now_ms();
 	for (int i = 0; i < n; i++) {
 		conn_open(&v[i], port);
-		box_start(&v[i], &b, "{\"cmd\":\"/tmp/steady\"}");
+		box_start(
+		    &v[i], &b, "{\"cmd\":\"/tmp/hello\",\"args\":[\"again\"]}");
 	}
 	(void)all_speak(v, n);
 	samples_add(&begun, bc_now_ms() - t0);
-	samples_add(&memory, (before - available_kib()) / n);
+	samples_add(&memory, (before - bc_available_kib()) / n);
 	for (int i = 0; i < 20; i++)
 		samples_add(&round, all_speak(v, n));
 	report("streams_begun_ms", &begun, "ms");
@@ -289,7 +275,7 @@ main(int argc, char **argv)
 	else {
 		fprintf(stderr,
 		    "usage: bench_inside API_PORT WAY_IN_PORT KEY "
-		    "stream STEADY | crowd STEADY N |\n"
+		    "stream HELLO | crowd HELLO N |\n"
 		    "\tws BENCH_PEERS PEER_PORT | code N TEMPLATE\n");
 		return 2;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "nft/show.h"
+#include "tests/unit/test_policy_gen.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -17,19 +18,6 @@ ignore(struct nft_differ *d, const char *sentence)
 	(void)d;
 	if (*sentence == '\0')
 		abort();
-}
-
-static bool
-same_ranges(const struct np_ok *a, const struct np_ok *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (a->v[i].range.lo != b->v[i].range.lo ||
-		    a->v[i].range.hi != b->v[i].range.hi ||
-		    a->v[i].class != b->v[i].class)
-			return false;
-	return true;
 }
 
 static void
@@ -70,9 +58,8 @@ print_again(const struct nft_shown *s)
 	    nft_text_parse(b.data, b.len, &t, &e) < 0)
 		abort();
 	if (nft_show_slot(&t, s->slot, &again, &e) < 0 || again.odd ||
-	    again.gen != s->gen ||
-	    !same_ranges(&again.reach.ok4, &s->reach.ok4) ||
-	    !same_ranges(&again.reach.ok6, &s->reach.ok6))
+	    again.gen != s->gen || !same_ok(&again.reach.ok4, &s->reach.ok4) ||
+	    !same_ok(&again.reach.ok6, &s->reach.ok6))
 		abort();
 	nft_shown_fini(&again);
 	nft_text_fini(&t);

@@ -16,6 +16,7 @@ enum { BC_ID_MAX = 40 };
 
 void __attribute__((noreturn)) bc_die(const char *what);
 double bc_now_ms(void);
+double bc_available_kib(void); /* MemAvailable of this machine */
 
 /* --- samples */
 

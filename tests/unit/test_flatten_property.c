@@ -35,22 +35,9 @@ joined(const struct np_ok *ok)
 }
 
 static bool
-same_bounds(const struct np_ok *a, const struct np_ok *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (a->v[i].range.lo != b->v[i].range.lo ||
-		    a->v[i].range.hi != b->v[i].range.hi ||
-		    a->v[i].class != b->v[i].class)
-			return false;
-	return true;
-}
-
-static bool
 same_reach(const struct np_reach *a, const struct np_reach *b)
 {
-	return same_bounds(&a->ok4, &b->ok4) && same_bounds(&a->ok6, &b->ok6) &&
+	return same_ok(&a->ok4, &b->ok4) && same_ok(&a->ok6, &b->ok6) &&
 	       np_ports_same(&a->ports[NP_BUT], &b->ports[NP_BUT]) &&
 	       np_ports_same(&a->ports[NP_ONLY], &b->ports[NP_ONLY]);
 }

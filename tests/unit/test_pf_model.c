@@ -336,14 +336,10 @@ int
 main(void)
 {
 	struct err e = { 0 };
-	struct gen_lists none = { .nallow = 0 };
 	struct gen_made open = { 0 };
 	struct np_site site;
 
-	gen_start(11);
-	np_site_init(&site);
-	CHECK(np_site_builtin(&site, &e) == 0);
-	CHECK(gen_make(&none, &site, &open, &e) == 0);
+	w_begin(11, &site, &open, &e);
 	test_emit_limits(&e);
 	test_closed(&open.reach, &e);
 	test_limit("1.0.0.0/8", &e); /* nothing denies it: all but a port */

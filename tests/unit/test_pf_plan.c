@@ -473,14 +473,10 @@ int
 main(void)
 {
 	struct err e = { 0 };
-	struct gen_lists none = { .nallow = 0 };
 	struct gen_made open = { 0 };
 	struct np_site site;
 
-	gen_start(23);
-	np_site_init(&site);
-	CHECK(np_site_builtin(&site, &e) == 0);
-	CHECK(gen_make(&none, &site, &open, &e) == 0);
+	w_begin(23, &site, &open, &e);
 	test_too_big(&e);
 	test_resolver_stays(&open.reach, &e);
 	for (int round = 0; round < ROUNDS && t_failed == 0; round++) {

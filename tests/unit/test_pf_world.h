@@ -35,6 +35,19 @@ w_slot(void)
 	return gen_below(2) ? some[gen_below(5)] : 1 + gen_below(16383);
 }
 
+/* The numbers to come, and what a policy without entries reaches. */
+static inline void
+w_begin(
+    uint64_t seed, struct np_site *site, struct gen_made *open, struct err *e)
+{
+	struct gen_lists none = { .nallow = 0 };
+
+	gen_start(seed);
+	np_site_init(site);
+	CHECK(np_site_builtin(site, e) == 0);
+	CHECK(gen_make(&none, site, open, e) == 0);
+}
+
 static inline int
 w_load(struct world *w, const struct pf_slot *s, const struct np_site *site,
     struct err *e)

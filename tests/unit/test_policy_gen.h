@@ -13,6 +13,20 @@
 
 #include "ir.h"
 
+/* Ranges and classes; origins may differ. */
+static inline bool
+same_ok(const struct np_ok *a, const struct np_ok *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->v[i].range.lo != b->v[i].range.lo ||
+		    a->v[i].range.hi != b->v[i].range.hi ||
+		    a->v[i].class != b->v[i].class)
+			return false;
+	return true;
+}
+
 static uint64_t gen_seed, gen_state;
 
 static inline uint64_t

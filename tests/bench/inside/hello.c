@@ -1,6 +1,8 @@
 /*
- * inside/hello.c - a command that costs nothing of its own: no libc, four
- * system calls' worth of program.  What is left of a round trip is ours.
+ * inside/hello.c - a command that costs nothing of its own, and has no libc:
+ * what is left of a round trip is ours.  Says hello once; ten times a second
+ * until it is killed with `again`; with a number, fills its standard output
+ * with so many MiB instead.
  * cc -Os -static -nostdlib -fno-stack-protector -o hello hello.c
  */
 static long
@@ -15,14 +17,40 @@ call3(long nr, long a, const void *b, long c)
 	return rc;
 }
 
-void _start(void) __attribute__((noreturn));
+enum { NR_write = 1, NR_nanosleep = 35, NR_exit_group = 231 };
 
-void
-_start(void)
+static void
+fill(const char *mib)
 {
-	static const char text[] = "hello\n";
+	static char block[32768];
+	long left = 0;
 
-	call3(1, 1, text, sizeof(text) - 1);
-	for (;;)
-		call3(231, 0, text, 0);
+	for (; *mib >= '0' && *mib <= '9'; mib++)
+		left = left * 10 + (*mib - '0');
+	for (left *= 1024 * 1024; left > 0;) {
+		long n = call3(NR_write, 1, block, sizeof(block));
+
+		if (n <= 0)
+			break;
+		left -= n;
+	}
 }
+
+/* argc is where the stack begins, argv behind it. */
+__attribute__((used)) static void
+begin(const long *stack)
+{
+	static const long tenth[2] = { 0, 100000000 };
+	const char *how = stack[0] > 1 ? (const char *)stack[2] : "";
+
+	if (*how >= '0' && *how <= '9')
+		fill(how);
+	else
+		while (call3(NR_write, 1, "hello\n", 6) == 6 && *how == 'a')
+			call3(NR_nanosleep, (long)tenth, 0, 0);
+	call3(NR_exit_group, 0, 0, 0);
+}
+
+void _start(void);
+__asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n"
+	"\tcall begin\n");
