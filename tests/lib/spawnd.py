@@ -48,7 +48,7 @@ def text(b):
     return b.split(b"\0", 1)[0].decode(errors="replace")
 
 
-def templates():
+def find_templates():
     """Where there is a base template, built now if nowhere."""
     for state in filter(None, STATES):
         if os.path.exists("%s/templates/%s/template.json" % (state, BASE)):
@@ -64,8 +64,8 @@ class Refused(Exception):
 
 class Spawnd:
     def __init__(self, max_sandboxes=300, image_mb=1024, envd=None, conf="",
-                 variant_env=None, wrap=()):
-        self.templates = templates()
+                 variant_env=None, wrap=(), templates=None):
+        self.templates = templates or find_templates()
         self.dir = tempfile.mkdtemp(prefix="coptest-")
         os.chmod(self.dir, 0o755)
         self.netns = "coptest%d" % os.getpid()

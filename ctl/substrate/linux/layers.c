@@ -2,14 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -35,26 +33,12 @@ mapped(int fd, int userns, uint64_t attr, struct err *e)
 }
 
 static int
-open_template(const char *id, struct err *e)
+open_templates(struct err *e)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-			   RESOLVE_NO_MAGICLINKS,
-	};
-	autoclose int state =
-	    open(ROOT_STATE, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char path[SPAWN_TEMPLATE_MAX + 32];
-	int fd;
+	int fd = open(ROOT_TEMPLATES, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (state < 0)
-		return err_sys(e, "state directory");
-	(void)snprintf(path, sizeof(path), "templates/%s/rootfs", id);
-	fd = (int)syscall(SYS_openat2, state, path, &how, sizeof(how));
-	if (fd < 0 && errno == ENOENT)
-		return err_set(e, ERR_NOTFOUND, "template %s has no root", id);
 	if (fd < 0)
-		return err_sys(e, "template %s", id);
+		return err_sys(e, "the directory of templates");
 	return fd;
 }
 
@@ -95,7 +79,19 @@ create_as(int fs, uint32_t base, struct err *e)
 }
 
 static int
-overlay(int lower, int upper, uint32_t base, struct err *e)
+set_lower(int fs, const struct stack *st, struct err *e)
+{
+	char dirs[STACK_LOWERDIR_MAX];
+
+	if (stack_lowerdir(st, dirs, e) < 0)
+		return -1;
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", dirs, 0) < 0)
+		return err_sys(e, "overlay: lowerdir");
+	return 0;
+}
+
+static int
+overlay(const struct stack *lower, int upper, uint32_t base, struct err *e)
 {
 	autoclose int fs = fsopen("overlay", FSOPEN_CLOEXEC);
 	autoclose int m = -1;
@@ -104,7 +100,7 @@ overlay(int lower, int upper, uint32_t base, struct err *e)
 	if (fs < 0)
 		return err_sys(e, "overlay is not in this kernel");
 	(void)fsconfig(fs, FSCONFIG_SET_STRING, "source", "root", 0);
-	if (set(fs, "lowerdir", lower, "", e) < 0 ||
+	if (set_lower(fs, lower, e) < 0 ||
 	    set(fs, "upperdir", upper, "/upper", e) < 0 ||
 	    set(fs, "workdir", upper, "/work", e) < 0)
 		return -1;
@@ -164,23 +160,36 @@ static const char *const layer_at[SUB_STALE_MAX] = { ROOT_LOWER, ROOT_UPPER };
  * namespace.  The first refusal tells.
  */
 static int
-overlay_of(
-    struct substrate *s, int lower, int upper, uint32_t base, struct err *e)
+overlay_of(struct substrate *s, const int at[SUB_STALE_MAX],
+    const struct stack *lower, uint32_t base, struct err *e)
 {
-	const int layer[SUB_STALE_MAX] = { lower, upper };
 	int m;
 
 	if (!s->attach) {
-		m = overlay(lower, upper, base, e);
+		m = overlay(lower, at[1], base, e);
 		if (m >= 0 || e->sys_errno != EINVAL)
 			return m;
 		s->attach = true;
 	}
-	for (size_t i = 0; i < countof(layer); i++)
-		if (move_mount(layer[i], "", AT_FDCWD, layer_at[i],
+	for (size_t i = 0; i < SUB_STALE_MAX; i++)
+		if (move_mount(at[i], "", AT_FDCWD, layer_at[i],
 			MOVE_MOUNT_F_EMPTY_PATH) < 0)
 			return err_sys(e, "attach a layer");
-	return overlay(lower, upper, base, e);
+	return overlay(lower, at[1], base, e);
+}
+
+/* All layers lie below one mount: its cost does not grow with their number. */
+static int
+mount_stack(struct substrate *s, const int at[SUB_STALE_MAX], int templates,
+    uint32_t base, const char *template_id, struct err *e)
+{
+	struct stack st = { .n = 0 };
+	int m = -1;
+
+	if (stack_open(&st, at[0], templates, template_id, e) == 0)
+		m = overlay_of(s, at, &st, base, e);
+	stack_close(&st);
+	return m;
 }
 
 int
@@ -188,23 +197,24 @@ layers_mount(struct substrate *s, const struct sub_unit *u,
     const struct spawn_create *c, struct err *e)
 {
 	autoclose int userns = userns_of(u->pid, e);
-	autoclose int template = -1, files = -1, lower = -1, upper = -1;
-	int m;
+	autoclose int templates = -1, files = -1;
+	int at[SUB_STALE_MAX] = { -1, -1 };
+	int m = -1;
 
 	if (userns < 0)
 		return -1;
 	sub_settle(s);
-	template = open_template(c->template_id, e);
-	files = template <0 ? -1 : disk_dir(&s->disk, c->id, e);
+	templates = open_templates(e);
+	files = templates < 0 ? -1 : disk_dir(&s->disk, c->id, e);
 	if (files < 0)
 		return -1;
-	lower = mapped(template, userns, MOUNT_ATTR_RDONLY, e);
-	upper = lower < 0 ? -1 : mapped(files, userns, 0, e);
-	if (upper < 0)
-		return -1;
-	m = overlay_of(s, lower, upper, sub_id_base(s, u->ref.slot), e);
-	s->stale[0] = take_fd(&lower);
-	s->stale[1] = take_fd(&upper);
+	at[0] = mapped(templates, userns, MOUNT_ATTR_RDONLY, e);
+	at[1] = at[0] < 0 ? -1 : mapped(files, userns, 0, e);
+	if (at[1] >= 0)
+		m = mount_stack(s, at, templates, sub_id_base(s, u->ref.slot),
+		    c->template_id, e);
+	for (size_t i = 0; i < SUB_STALE_MAX; i++)
+		s->stale[i] = at[i];
 	return m;
 }
 

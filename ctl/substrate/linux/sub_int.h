@@ -36,6 +36,8 @@ enum {
 #define ROOT_ENVD    "/envd"		/* a copy that nobody can read */
 #define ROOT_CAPTURE "/coppice-capture" /* the same */
 
+#define ROOT_TEMPLATES ROOT_STATE "/templates"
+
 /* A parked init still has mounts to make: two filters, one after the other. */
 enum { FILTER_PARKED, FILTER_STARTED, FILTER_N };
 
@@ -94,6 +96,31 @@ void capture_prepare(struct substrate *s);
 int filter_build(struct sock_fprog out[FILTER_N], struct err *e);
 void filter_free(struct sock_fprog f[FILTER_N]);
 int filter_install(const struct sock_fprog *f, struct err *e);
+
+/*
+ * stack.c: the read-only layers of a template, topmost first: its own root,
+ * then those that the file `layers` beside it names, an id a line.
+ */
+enum {
+	STACK_MAX = 12,
+	STACK_LOWERDIR_MAX = 256, /* as much as fsconfig(2) takes at once */
+};
+
+struct stack {
+	int fd[STACK_MAX]; /* O_PATH */
+	size_t n;
+};
+
+/*
+ * `templates` is the directory of all of them, `mapped` a mount of it with the
+ * sandbox's ids, below which the layers are opened.  What fails still wants
+ * its stack_close().
+ */
+int stack_open(
+    struct stack *st, int mapped, int templates, const char *id, struct err *e);
+void stack_close(struct stack *st);
+int stack_lowerdir(
+    const struct stack *st, char to[STACK_LOWERDIR_MAX], struct err *e);
 
 /* layers.c: the root of a sandbox, mounted nowhere yet. */
 int layers_mount(struct substrate *s, const struct sub_unit *u,
