@@ -27,6 +27,15 @@ for p in coppice-apid coppice-privd coppice-proxyd coppice-egressd \
 done
 put 0711 "$bin/envd" "$libexec"
 put 0755 tools/mktemplate "$libexec"
+for f in tools/templates/*; do
+	put 0644 "$f" "$libexec/templates"
+done
+[ ! -e "$bin/coppice-code" ] || put 0755 "$bin/coppice-code" "$libexec"
+find dataplane/code/kernels -type f ! -path '*/__pycache__/*' |
+	while read -r f; do
+		to_dir=$libexec/${f#dataplane/code/}
+		put 0644 "$f" "${to_dir%/*}"
+	done
 put 0755 "$bin/coppice" "$to/bin"
 put 0755 "$bin/netpolicy" "$to/bin"
 # coppiced starts what lies beside its own executable, so sbin has a link.

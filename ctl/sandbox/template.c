@@ -3,12 +3,14 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "io/log.h"
@@ -225,6 +227,9 @@ add_dir(struct templates *t, struct templates *fresh, const char *name,
 	void *room;
 
 	(void)snprintf(path, sizeof(path), "%s/%s/template.json", t->dir, name);
+	/* Without one it is a layer: there to be stood on. */
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return 0;
 	if (read_one(t, path, &one, e) < 0) {
 		log_warn("template.skipped %s", e->msg);
 		return 0;
@@ -302,6 +307,31 @@ look(struct templates *t, const struct template_name *n)
 	return n->space[0] == '\0' ? find_id(t, n->name) : NULL;
 }
 
+/*
+ * tools/mktemplate leaves a note under the name of what it builds: why it is
+ * not there yet, or not at all.
+ */
+static int
+say_missing(const struct templates *t, const struct template_name *n,
+    const char *name, struct err *e)
+{
+	char path[1024], why[128];
+	autoclose int fd = -1;
+	ssize_t len = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/.note-%s", t->dir, n->name);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		len = read(fd, why, sizeof(why) - 1);
+	if (len <= 0)
+		return err_set(
+		    e, ERR_NOTFOUND, "template '%.130s' not found", name);
+	why[len] = '\0';
+	why[strcspn(why, "\n")] = '\0';
+	return err_set(
+	    e, ERR_BUSY, "template '%.60s' is not there: %s", n->name, why);
+}
+
 struct template *
 templates_find(struct templates *t, const char *name, struct err *e)
 {
@@ -322,7 +352,7 @@ templates_find(struct templates *t, const char *name, struct err *e)
 		found = look(t, &n);
 	}
 	if (found == NULL) {
-		err_set(e, ERR_NOTFOUND, "template '%.130s' not found", name);
+		say_missing(t, &n, name, e);
 		return NULL;
 	}
 	if (n.tag[0] != '\0') {

@@ -7,6 +7,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 [ -n "${COP_WORLD:-}" ] || exec tests/lib/world.sh tests/api/readme.sh "$@"
+export COPPICE_TEMPLATES= # base will do
 unset E2B_API_URL E2B_SANDBOX_URL E2B_API_KEY
 passed=0 failed=0
 

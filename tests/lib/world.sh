@@ -15,8 +15,9 @@
 # The program finds in its environment: E2B_API_URL, E2B_SANDBOX_URL,
 # E2B_API_KEY; COP_STATE (a directory: coppiced.conf, log), COP_BIN (our
 # programs), COP_HOST and COP_INET (a process in each namespace).  It may set
-# COP_CONF (more lines of configuration), COP_LOG, COP_DISK_MB, COP_KEEP (where
-# the daemon's log goes) and COPPICED_ARGS before it asks for its world.
+# COP_CONF (more lines of configuration), COP_TEMPLATES (those it wants beside
+# base), COP_LOG, COP_DISK_MB, COP_KEEP (where the daemon's log goes) and
+# COPPICED_ARGS before it asks for its world.
 set -u
 
 lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -241,6 +242,29 @@ sandboxes_wipe() {
 	    jq length 2>/dev/null)" = 0 ] || return 1
 }
 
+# --- templates ----------------------------------------------------------------
+
+# Built once for this machine, and linked into each world that wants them; what
+# holds our own programs is built in the world, of the programs under test.
+templates_here() {
+	local t
+	mkdir "$COP_STATE/state/templates"
+	template_link base coppicebase000000000 || return 1
+	for t in ${COP_TEMPLATES:-}; do
+		[ "$t" != code-interpreter-v1 ] ||
+			template_link code-packages coppicecodepkgs00000 ||
+			return 1
+		"$top/tools/mktemplate" "$t" "$COP_STATE/state" "$COP_BIN" \
+		    >/dev/null || return 1
+	done
+}
+
+template_link() { # NAME ID
+	"$top/tools/mktemplate" "$1" /var/lib/coppice >/dev/null &&
+		cp -al "/var/lib/coppice/templates/$2" \
+		    "$COP_STATE/state/templates"
+}
+
 # --- one test -----------------------------------------------------------------
 
 finish() {
@@ -270,12 +294,11 @@ finish() {
 main() {
 	[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 	COP_BIN=${COP_BIN:-$top/build/${VARIANT:-debug}/bin}
-	"$top/tools/mktemplate" base /var/lib/coppice >/dev/null || exit 1
 	COP_STATE=$(mktemp -d /var/lib/coppice/test.XXXXXX)
 	before=$(leavings "$COP_STATE")
 	chmod 0755 "$COP_STATE"
 	mkdir -p "$COP_STATE/state"
-	cp -al /var/lib/coppice/templates "$COP_STATE/state/templates"
+	templates_here || exit 1
 	E2B_API_URL=http://127.0.0.1:3000
 	E2B_SANDBOX_URL=http://127.0.0.1:3002
 	E2B_API_KEY=e2b_0123456789abcdef0123456789abcdef01234567

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -635,6 +636,29 @@ templates(void)
 	CHECK(ask("DELETE", "/templates/base", "", NULL) == 501);
 }
 
+/* A layer is no template, and what is being built says so. */
+static void
+not_there_yet(void)
+{
+	char path[128];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/templates/layer", w.dir);
+	CHECK(mkdir(path, 0755) == 0);
+	CHECK(ask("GET", "/templates", "", NULL) == 200);
+	CHECK(json_array_size(got.json) == 1);
+	(void)rmdir(path);
+	(void)snprintf(path, sizeof(path), "%s/templates/.note-big", w.dir);
+	f = fopen(path, "we");
+	CHECK(f != NULL && fputs("it is being built\n", f) > 0);
+	CHECK(f != NULL && fclose(f) == 0);
+	CHECK(ask("POST", "/sandboxes", "", "{\"templateID\":\"big\"}") == 503);
+	CHECK(strcmp(text_of("message"),
+		  "template 'big' is not there: it is being built") == 0);
+	(void)unlink(path);
+	CHECK(ask("POST", "/sandboxes", "", "{\"templateID\":\"big\"}") == 404);
+}
+
 /* A client that goes away in the middle harms nobody. */
 static void
 hang_up(void)
@@ -670,6 +694,7 @@ client(void *arg)
 	idempotency();
 	about_it();
 	templates();
+	not_there_yet();
 	hang_up();
 	json_decref(got.json);
 	atomic_store(&over, true);
