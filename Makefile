@@ -24,8 +24,10 @@ warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough -Wcast-qual \
             $(if $(filter 1,$(WERROR)),-Werror)
 llhttp.dir := /usr/share/llhttp
+proto.dir := build/proto
 cflags   := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
             -Inetpolicy -Idataplane -Itests -isystem /usr/share/include/llhttp \
+            -isystem $(proto.dir) \
             -fPIE -fstack-protector-strong $(warnings) $(flags.$(VARIANT))
 ldflags  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
@@ -90,13 +92,36 @@ $O/llhttp/%.o: $(llhttp.dir)/%.c
 	    $(flags.$(VARIANT)) $(CFLAGS) -w -c -o $@ $<
 llhttp.o := $(patsubst %,$O/llhttp/%.o,api http llhttp)
 
+# Descriptors of envd's messages, made from the .proto files; the same for all
+# variants.  `grouped target`: one run of the compiler makes all of them.
+proto.src := $(shell cd dataplane/envd/proto && find . -name '*.proto' | sort)
+proto.src := $(proto.src:./%=%)
+proto.c   := $(proto.src:%.proto=$(proto.dir)/%.pb-c.c)
+proto.h   := $(proto.c:.c=.h)
+$(proto.c) $(proto.h) $(proto.dir)/envd.bin &: $(addprefix dataplane/envd/proto/,$(proto.src))
+	@mkdir -p $(proto.dir)
+	$(if $(V),,@echo "  PROTO $(proto.src)")
+	$(Q)protoc-c -Idataplane/envd/proto --c_out=$(proto.dir) --include_imports \
+	    --descriptor_set_out=$(proto.dir)/envd.bin $(proto.src)
+$O/proto/%.o: $(proto.dir)/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -isystem $(proto.dir) -fPIE $(flags.$(VARIANT)) \
+	    $(CFLAGS) -w -c -o $@ $<
+proto.o := $(proto.c:$(proto.dir)/%.c=$O/proto/%.o)
+# Who includes them: a compiler does not list what is in system folders.
+proto.users := dataplane/envd/rpcs dataplane/envd/codec tests/unit/test_codec \
+               tests/fuzz/fuzz_codec tests/fuzz/fuzz_connect
+$(proto.users:%=$O/%.o) $(proto.users:%=$O/envd/%.o): $(proto.h)
+
 define archive
 $O/lib$1.a: $(patsubst %.c,$O/%.o,$(call srcs,$1)) $2
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$(Q)ar rcs $$@ $$^
 endef
-$(foreach m,$(modules),$(eval $(call archive,$m,$(if $(filter http,$m),$(llhttp.o)))))
+archive.http := $(llhttp.o)
+archive.envd := $(proto.o)
+$(foreach m,$(modules),$(eval $(call archive,$m,$(archive.$m))))
 archives := $(patsubst %,$O/lib%.a,$(modules))
 
 # --- programs -----------------------------------------------------------------
@@ -128,14 +153,15 @@ $(eval $(call program,coppice,tools/coppice_main.c,tools io netpolicy base,janss
 # envd is pid 1 of a sandbox: static, small, of objects of its own.
 envd.cflags  := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
                 -Inetpolicy -Idataplane \
-                -isystem /usr/share/include/llhttp -Os -g \
+                -isystem /usr/share/include/llhttp -isystem $(proto.dir) -Os -g \
                 -ffunction-sections -fdata-sections -fno-pie \
                 -fno-asynchronous-unwind-tables $(warnings)
 envd.srcs    := $(call srcs,envd) dataplane/envd/linux/envd_main.c \
                 $(call srcs,http) $(call srcs,base) \
                 $(filter dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 envd.objs    := $(patsubst %.c,$O/envd/%.o,$(envd.srcs)) \
-                $(patsubst %,$O/envd/llhttp/%.o,api http llhttp)
+                $(patsubst %,$O/envd/llhttp/%.o,api http llhttp) \
+                $(proto.o:$O/proto/%=$O/envd/proto/%)
 $O/envd/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC    envd: $<")
@@ -144,11 +170,15 @@ $O/envd/llhttp/%.o: $(llhttp.dir)/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -isystem /usr/share/include/llhttp -Os -fno-pie \
 	    -ffunction-sections -fdata-sections -w -c -o $@ $<
+$O/envd/proto/%.o: $(proto.dir)/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -isystem $(proto.dir) -Os -fno-pie \
+	    -ffunction-sections -fdata-sections -w -c -o $@ $<
 $O/bin/envd: $(envd.objs)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    envd (static)")
 	$(Q)$(CC) -static -Wl,--gc-sections -o $@.full $^ \
-	    -lev -ljansson -lmd -lz -lm
+	    -lev -ljansson -lmd -lz -lprotobuf-c -lm
 	$(Q)strip -o $@ $@.full
 programs += $O/bin/envd
 
@@ -174,7 +204,7 @@ programs += $O/bin/coppice-capture
 # --- tests --------------------------------------------------------------------
 
 test.libs = $(shell pkg-config --libs jansson sqlite3 libmd libmnl libnftnl \
-              libcap-ng libseccomp libpcap libcurl libssl libcrypto 2>/dev/null) -lev -lpthread -lz -lutil
+              libcap-ng libseccomp libpcap libcurl libssl libcrypto 2>/dev/null) -lev -lpthread -lz -lutil -lprotobuf-c
 define testprog
 testprogs += $O/bin/tests/$1
 $O/bin/tests/$1: $O/$2.o $(archives)
@@ -266,7 +296,7 @@ fmt-check:
 analyze: ## gcc -fanalyzer, by hand: it is slow and has opinions
 	$(Q)$(MAKE) --no-print-directory O=build/analyze CFLAGS=-fanalyzer WERROR=0 all
 
-freebsd-check: ## cross-compile everything portable for FreeBSD with zig cc
+freebsd-check: $(proto.h) ## cross-compile everything portable for FreeBSD with zig cc
 	$(Q)tools/freebsd-check.sh
 
 compile_commands.json: tests ## for editors

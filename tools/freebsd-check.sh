@@ -38,7 +38,7 @@ check() { # FILE.c
 	o=$out/${1%.c}.o
 	mkdir -p "${o%/*}"
 	"$zig" -m ziglang cc -target x86_64-freebsd -std=gnu17 -D_GNU_SOURCE \
-	    '-DCOP_VERSION="0"' -I. -Inetpolicy -Idataplane -isystem "$inc" \
+	    '-DCOP_VERSION="0"' -I. -Inetpolicy -Idataplane -isystem "$inc" -isystem build/proto \
 	    -Wall -Wextra -Werror -c "$1" -o "$o" 2>"$o.log" || {
 		echo "freebsd-check: $1"
 		head -n 12 "$o.log"

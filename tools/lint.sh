@@ -30,7 +30,7 @@ tidy() {
 	    $headers -newer "$mark" 2>&1)" ] || return 0
 	if clang-tidy-14 --quiet "$f" -- -std=gnu17 -D_GNU_SOURCE \
 	    '-DCOP_VERSION="0"' -DCOP_FAULTS -I. -Inetpolicy -Idataplane -Itests \
-	    -isystem /usr/share/include/llhttp >"$mark.log" 2>&1; then
+	    -isystem /usr/share/include/llhttp -isystem build/proto >"$mark.log" 2>&1; then
 		: >"$mark"
 	else
 		grep -v 'warnings generated\|non-user code' "$mark.log" >&2

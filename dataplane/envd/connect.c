@@ -1,230 +1,76 @@
 #include "envd/connect.h"
 
-#include <stdarg.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/own.h"
+#include "envd/codec.h"
+#include "envd/connect_int.h"
 #include "envd/text.h"
 
-#define STREAM_TYPE "application/connect+json"
-#define UNARY_TYPE  "application/json"
+/* --- types ----------------------------------------------------------------*/
 
-static const struct {
+/*
+ * What a reply repeats.  The original has the charset among the names of its
+ * codecs, so it is a type of its own, and no other parameter is known.
+ */
+static const struct type {
 	const char *name;
-	int status;
-} codes[] = {
-	[RPC_CANCELED] = { "canceled", 499 },
-	[RPC_UNKNOWN] = { "unknown", 500 },
-	[RPC_INVALID_ARGUMENT] = { "invalid_argument", 400 },
-	[RPC_DEADLINE_EXCEEDED] = { "deadline_exceeded", 504 },
-	[RPC_NOT_FOUND] = { "not_found", 404 },
-	[RPC_ALREADY_EXISTS] = { "already_exists", 409 },
-	[RPC_PERMISSION_DENIED] = { "permission_denied", 403 },
-	[RPC_RESOURCE_EXHAUSTED] = { "resource_exhausted", 429 },
-	[RPC_FAILED_PRECONDITION] = { "failed_precondition", 400 },
-	[RPC_ABORTED] = { "aborted", 409 },
-	[RPC_OUT_OF_RANGE] = { "out_of_range", 400 },
-	[RPC_UNIMPLEMENTED] = { "unimplemented", 501 },
-	[RPC_INTERNAL] = { "internal", 500 },
-	[RPC_UNAVAILABLE] = { "unavailable", 503 },
-	[RPC_DATA_LOSS] = { "data_loss", 500 },
-	[RPC_UNAUTHENTICATED] = { "unauthenticated", 401 },
+	bool stream, binary;
+} types[] = {
+	{ "application/json", false, false },
+	{ "application/json; charset=utf-8", false, false },
+	{ "application/proto", false, true },
+	{ "application/connect+json", true, false },
+	{ "application/connect+json; charset=utf-8", true, false },
+	{ "application/connect+proto", true, true },
 };
 
-static void rpc_free(struct rpc *c);
+enum { TYPE_MAX = 64 };
 
-/* --- answers --------------------------------------------------------------*/
-
+/* Lower case, one space behind a semicolon, no quotes. */
 static void
-put_error(struct buf *b, enum rpc_code code, const char *msg)
+canonical(const char *s, char to[TYPE_MAX])
 {
-	(void)buf_printf(b, "{\"code\":\"%s\",\"message\":", codes[code].name);
-	(void)json_put(b, msg);
-	(void)buf_puts(b, "}");
-}
+	size_t n = 0;
 
-static void
-put_head(char to[ENVELOPE_HEAD], unsigned flags, size_t n)
-{
-	to[0] = (char)flags;
-	to[1] = (char)(n >> 24);
-	to[2] = (char)(n >> 16);
-	to[3] = (char)(n >> 8);
-	to[4] = (char)n;
-}
-
-/* Small ones in one write, so in one chunk. */
-static size_t
-send_envelope(struct http_req *r, unsigned flags, const char *p, size_t n)
-{
-	char small[1024];
-
-	put_head(small, flags, n);
-	if (n + ENVELOPE_HEAD > sizeof(small)) {
-		(void)http_reply_write(r, small, ENVELOPE_HEAD);
-		return http_reply_write(r, p, n);
+	for (; *s != '\0' && n < TYPE_MAX - 2; s++) {
+		if (*s == ' ' || *s == '\t' || *s == '"')
+			continue;
+		to[n++] = (char)tolower((unsigned char)*s);
+		if (*s == ';')
+			to[n++] = ' ';
 	}
-	memcpy(small + ENVELOPE_HEAD, p, n);
-	return http_reply_write(r, small, n + ENVELOPE_HEAD);
+	if (n > 1 && to[n - 1] == ' ')
+		n -= 2;
+	to[n] = '\0';
 }
 
-void
-rpc_refuse(struct http_req *r, bool stream, enum rpc_code code, const char *msg)
-{
-	struct buf b;
-
-	buf_init(&b, 16 * 1024);
-	if (stream)
-		(void)buf_puts(&b, "{\"error\":");
-	put_error(&b, code, msg);
-	if (!stream)
-		http_reply(r, codes[code].status, UNARY_TYPE, b.data, b.len);
-	else {
-		(void)buf_puts(&b, "}");
-		if (!http_reply_begun(r))
-			http_reply_begin(r, 200, STREAM_TYPE, -1);
-		(void)send_envelope(r, ENVELOPE_END, b.data, b.len);
-		http_reply_end(r);
-	}
-	buf_fini(&b);
-}
-
-void
-rpc_fail(struct rpc *c, enum rpc_code code, const char *fmt, ...)
-{
-	char msg[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
-	va_end(ap);
-	rpc_refuse(c->r, c->m->kind != RPC_UNARY, code, msg);
-}
-
-enum rpc_code
-rpc_code_of(const struct err *e)
-{
-	switch (e->kind) {
-	case ERR_INVALID:
-		return RPC_INVALID_ARGUMENT;
-	case ERR_AUTH:
-		return RPC_UNAUTHENTICATED;
-	case ERR_FORBIDDEN:
-		return RPC_PERMISSION_DENIED;
-	case ERR_NOTFOUND:
-		return RPC_NOT_FOUND;
-	case ERR_CONFLICT:
-		return RPC_ALREADY_EXISTS;
-	case ERR_TOOBIG:
-	case ERR_LIMIT:
-		return RPC_RESOURCE_EXHAUSTED;
-	case ERR_UNSUPPORTED:
-		return RPC_UNIMPLEMENTED;
-	case ERR_BUSY:
-		return RPC_UNAVAILABLE;
-	case ERR_NONE:
-	case ERR_SYS:
-	case ERR_BUG:
-		break;
-	}
-	return RPC_INTERNAL;
-}
-
-void
-rpc_fail_err(struct rpc *c, const struct err *e)
-{
-	rpc_fail(c, rpc_code_of(e), "%s", e->msg);
-}
-
-static void
-begin(struct rpc *c)
-{
-	if (c->begun)
-		return;
-	c->begun = true;
-	http_reply_begin(c->r, 200, STREAM_TYPE, -1);
-}
-
-void
-rpc_reply(struct rpc *c, const char *json, size_t n)
-{
-	if (c->m->kind == RPC_UNARY) {
-		http_reply(c->r, 200, UNARY_TYPE, json, n);
-		return;
-	}
-	begin(c);
-	(void)send_envelope(c->r, 0, json, n);
-	rpc_end(c);
-}
-
-size_t
-rpc_send(struct rpc *c, const char *json, size_t n)
-{
-	begin(c);
-	return send_envelope(c->r, 0, json, n);
-}
-
-size_t
-rpc_send_data(struct rpc *c, const char *kind, const void *p, size_t n)
-{
-	static char to[64 * 1024]; /* 32 KiB as base64, and what is around */
-	char *at = to + ENVELOPE_HEAD;
-
-	at += sprintf(at, "{\"event\":{\"data\":{\"%s\":\"", kind);
-	b64_encode(p, n, at);
-	at += b64_encoded(n);
-	memcpy(at, "\"}}}", 4);
-	at += 4;
-	put_head(to, 0, (size_t)(at - to) - ENVELOPE_HEAD);
-	begin(c);
-	return http_reply_write(c->r, to, (size_t)(at - to));
-}
-
-void
-rpc_end(struct rpc *c)
-{
-	begin(c);
-	(void)send_envelope(c->r, ENVELOPE_END, "{}", 2);
-	http_reply_end(c->r);
-}
-
-/* --- requests -------------------------------------------------------------*/
-
-static struct rpc *
-of(const struct http_req *r)
-{
-	return http_req_data(r);
-}
-
-static void
-on_gone(struct http_req *r)
-{
-	struct rpc *c = of(r);
-
-	if (c->on_gone != NULL)
-		c->on_gone(c);
-	rpc_free(c);
-}
-
-static void
-rpc_free(struct rpc *c)
-{
-	buf_fini(&c->in);
-	free(c);
-}
-
-/* The media type, parameters aside. */
-static bool
-type_is(const struct http_req *r, const char *type)
+static const struct type *
+type_of(const struct http_req *r, bool stream)
 {
 	const char *have = http_req_header(r, "Content-Type");
-	size_t n = strlen(type);
+	char name[TYPE_MAX];
 
-	return have != NULL && strncasecmp(have, type, n) == 0 &&
-	       (have[n] == '\0' || have[n] == ';' || have[n] == ' ');
+	if (have == NULL)
+		return NULL;
+	canonical(have, name);
+	for (size_t i = 0; i < countof(types); i++)
+		if (types[i].stream == stream &&
+		    strcmp(types[i].name, name) == 0)
+			return &types[i];
+	return NULL;
+}
+
+const char *
+rpc_stream_type(const struct http_req *r)
+{
+	const struct type *t = type_of(r, true);
+
+	return t != NULL ? t->name : "application/connect+json";
 }
 
 bool
@@ -236,31 +82,50 @@ rpc_is_stream_type(const struct http_req *r)
 	       strncasecmp(have, "application/connect+", 20) == 0;
 }
 
+/* --- headers --------------------------------------------------------------*/
+
+/* false: something that we cannot unpack. */
 static bool
-named_gzip(const char *coding, bool *known)
+known_encoding(const char *coding, bool *gzip)
 {
-	*known = true;
-	if (coding == NULL || *coding == '\0' ||
-	    strcasecmp(coding, "identity") == 0)
-		return false;
-	*known = strcasecmp(coding, "gzip") == 0;
-	return *known;
+	*gzip = coding != NULL && strcasecmp(coding, "gzip") == 0;
+	return coding == NULL || *coding == '\0' || *gzip ||
+	       strcasecmp(coding, "identity") == 0;
 }
 
-/* Milliseconds, at most ten digits; zero and less have expired already. */
+/* A list of names; one with a weight is another name, as in the original. */
+static bool
+names_gzip(const char *list)
+{
+	size_t n;
+
+	if (list == NULL)
+		return false;
+	for (; *list != '\0'; list += n) {
+		list += strspn(list, ", ");
+		n = strcspn(list, ", ");
+		if (n == 4 && strncasecmp(list, "gzip", 4) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Milliseconds, in ten characters; zero and less have expired already. */
 static int
 parse_timeout(struct rpc *c)
 {
 	const char *s = http_req_header(c->r, "Connect-Timeout-Ms");
+	const char *digits;
 	size_t n;
 
 	if (s == NULL || *s == '\0')
 		return 0;
-	n = strspn(s + (*s == '-'), "0123456789");
-	if (n == 0 || n > 10 || s[n + (*s == '-')] != '\0')
+	digits = s + (*s == '-' || *s == '+');
+	n = strspn(digits, "0123456789");
+	if (n == 0 || strlen(s) > 10 || digits[n] != '\0')
 		return -1;
 	c->has_timeout = true;
-	c->timeout_ms = *s == '-' ? 0 : strtoull(s, NULL, 10);
+	c->timeout_ms = *s == '-' ? 0 : strtoull(digits, NULL, 10);
 	return 0;
 }
 
@@ -279,12 +144,73 @@ parse_keepalive(struct rpc *c)
 		c->keepalive_ms = (uint64_t)v * 1000;
 }
 
+/* -1: the rpc has failed. */
+static int
+parse_headers(struct rpc *c)
+{
+	bool stream = c->m->kind != RPC_UNARY;
+	const char *version = http_req_header(c->r, "Connect-Protocol-Version");
+	const char *coding = http_req_header(
+	    c->r, stream ? "Connect-Content-Encoding" : "Content-Encoding");
+
+	parse_keepalive(c);
+	c->gzip_reply = names_gzip(http_req_header(
+	    c->r, stream ? "Connect-Accept-Encoding" : "Accept-Encoding"));
+	if (!known_encoding(coding, &c->gzip))
+		rpc_fail(c, RPC_UNIMPLEMENTED,
+		    "unknown compression \"%.32s\": supported encodings are "
+		    "gzip",
+		    coding);
+	else if (version != NULL && *version != '\0' &&
+		 strcmp(version, "1") != 0)
+		rpc_fail(c, RPC_INVALID_ARGUMENT,
+		    "Connect-Protocol-Version must be \"1\": got \"%.32s\"",
+		    version);
+	else if (parse_timeout(c) < 0)
+		rpc_fail(c, RPC_INVALID_ARGUMENT,
+		    "parse timeout: Connect-Timeout-Ms is not a number of at "
+		    "most ten digits: \"%.32s\"",
+		    http_req_header(c->r, "Connect-Timeout-Ms"));
+	else
+		return 0;
+	return -1;
+}
+
+/* --- messages -------------------------------------------------------------*/
+
+/* Values by the commas between them: each is a hundred bytes of memory. */
+static bool
+too_many_values(const char *p, size_t n)
+{
+	const char *end = p + n;
+	size_t commas = 0;
+	bool quoted = false;
+
+	if (n < CODEC_VALUES_MAX)
+		return false;
+	for (; p < end; p++) {
+		if (*p == '"')
+			quoted = !quoted;
+		else if (quoted && *p == '\\')
+			p++;
+		else if (!quoted && *p == ',')
+			commas++;
+	}
+	return commas >= CODEC_VALUES_MAX;
+}
+
 static json_t *
-parse_message(const char *p, size_t n, struct err *e)
+from_json(const char *p, size_t n, struct err *e)
 {
 	json_error_t je;
-	json_t *v = json_loadb(p, n, 0, &je);
+	json_t *v;
 
+	if (too_many_values(p, n)) {
+		err_set(e, ERR_TOOBIG, "message has more than %d values",
+		    CODEC_VALUES_MAX);
+		return NULL;
+	}
+	v = json_loadb(p, n, 0, &je);
 	if (v == NULL) {
 		err_set(e, ERR_INVALID, "unmarshal message: %s", je.text);
 		return NULL;
@@ -297,17 +223,24 @@ parse_message(const char *p, size_t n, struct err *e)
 }
 
 static json_t *
-unpack_message(const char *p, size_t n, bool gzip, struct err *e)
+parse(const struct rpc *c, const char *p, size_t n, struct err *e)
+{
+	return c->binary ? codec_from_binary(c->m->in, p, n, e)
+			 : from_json(p, n, e);
+}
+
+static json_t *
+unpack(const struct rpc *c, const char *p, size_t n, bool gzip, struct err *e)
 {
 	struct buf plain;
 	json_t *v;
 
-	if (!gzip)
-		return parse_message(p, n, e);
+	if (!gzip || n == 0)
+		return parse(c, p, n, e);
 	buf_init(&plain, ENVD_MESSAGE_MAX);
 	v = gunzip_all(p, n, &plain, e) < 0
 		? NULL
-		: parse_message(plain.data, plain.len, e);
+		: parse(c, plain.data, plain.len, e);
 	buf_fini(&plain);
 	return v;
 }
@@ -316,7 +249,7 @@ static void
 call(struct rpc *c, const char *p, size_t n, bool gzip)
 {
 	struct err e;
-	json_t *in = unpack_message(p, n, gzip, &e);
+	json_t *in = unpack(c, p, n, gzip, &e);
 
 	if (in == NULL) {
 		rpc_fail_err(c, &e);
@@ -326,25 +259,31 @@ call(struct rpc *c, const char *p, size_t n, bool gzip)
 	json_decref(in); /* of the message, not of c, which may be gone */
 }
 
+static struct rpc *
+of(const struct http_req *r)
+{
+	return http_req_data(r);
+}
+
+static void
+too_large(struct rpc *c)
+{
+	rpc_fail(c, RPC_RESOURCE_EXHAUSTED,
+	    "message is larger than configured max %d", ENVD_MESSAGE_MAX);
+}
+
 static void
 on_unary(struct http_req *r, const char *body, size_t n)
 {
 	struct rpc *c = of(r);
-	bool known;
-	bool gzip = named_gzip(http_req_header(r, "Content-Encoding"), &known);
 
-	if (!known)
-		rpc_fail(c, RPC_UNIMPLEMENTED,
-		    "unknown compression \"%.32s\": supported encodings are "
-		    "gzip",
-		    http_req_header(r, "Content-Encoding"));
-	else if (body == NULL)
-		rpc_fail(c, RPC_RESOURCE_EXHAUSTED,
-		    "message is larger than configured max %d",
-		    ENVD_MESSAGE_MAX);
+	if (body == NULL)
+		too_large(c);
 	else
-		call(c, body, n, gzip);
+		call(c, body, n, c->gzip);
 }
+
+/* --- envelopes ------------------------------------------------------------*/
 
 static uint32_t
 envelope_len(const char *p)
@@ -355,43 +294,70 @@ envelope_len(const char *p)
 	       (uint32_t)u[3] << 8 | u[4];
 }
 
+/* The message of a whole envelope.  NULL: the rpc has failed. */
+static json_t *
+open_envelope(struct rpc *c, const char *p, size_t len)
+{
+	unsigned flags = (unsigned char)p[0];
+	bool gzip = (flags & ENVELOPE_GZIP) != 0;
+	struct err e;
+	json_t *in;
+
+	if ((flags & ~(unsigned)ENVELOPE_GZIP) != 0) {
+		rpc_fail(c, RPC_INTERNAL,
+		    "protocol error: invalid envelope flags %u", flags);
+		return NULL;
+	}
+	if (gzip && len > 0 && !c->gzip) {
+		rpc_fail(c, RPC_INTERNAL,
+		    "protocol error: sent compressed message without "
+		    "compression support");
+		return NULL;
+	}
+	in = unpack(c, p + ENVELOPE_HEAD, len, gzip, &e);
+	if (in == NULL)
+		rpc_fail_err(c, &e);
+	return in;
+}
+
+static bool
+is_end(const char *p)
+{
+	return ((unsigned char)p[0] & ENVELOPE_END) != 0;
+}
+
+static void
+incomplete(struct rpc *c)
+{
+	rpc_fail(c, RPC_INVALID_ARGUMENT,
+	    "protocol error: incomplete envelope: unexpected EOF");
+}
+
 /* Exactly one message, then perhaps an end-of-stream one. */
 static void
 on_stream_request(struct http_req *r, const char *body, size_t n)
 {
 	struct rpc *c = of(r);
 	size_t len;
+	json_t *in;
 
-	if (body == NULL) {
-		rpc_fail(c, RPC_RESOURCE_EXHAUSTED,
-		    "message is larger than configured max %d",
-		    ENVD_MESSAGE_MAX);
-		return;
-	}
-	if (n == 0 || ((unsigned char)body[0] & ENVELOPE_END) != 0) {
+	if (body == NULL)
+		too_large(c);
+	else if (n == 0 || is_end(body))
 		rpc_fail(
 		    c, RPC_UNIMPLEMENTED, "unary request has zero messages");
-		return;
-	}
-	if (n < ENVELOPE_HEAD ||
-	    (len = envelope_len(body)) > n - ENVELOPE_HEAD) {
-		rpc_fail(c, RPC_INVALID_ARGUMENT,
-		    "protocol error: incomplete envelope: unexpected EOF");
-		return;
-	}
-	if (n > ENVELOPE_HEAD + len &&
-	    ((unsigned char)body[ENVELOPE_HEAD + len] & ENVELOPE_END) == 0) {
+	else if (n < ENVELOPE_HEAD ||
+		 (len = envelope_len(body)) > n - ENVELOPE_HEAD)
+		incomplete(c);
+	else if (n > ENVELOPE_HEAD + len && !is_end(body + ENVELOPE_HEAD + len))
 		rpc_fail(c, RPC_UNIMPLEMENTED,
 		    "unary request has multiple messages");
-		return;
+	else {
+		in = open_envelope(c, body, len);
+		if (in != NULL)
+			c->m->on_call(c, in);
+		json_decref(in); /* of the message; c may be gone */
 	}
-	if ((body[0] & ENVELOPE_GZIP) != 0 && !c->gzip)
-		rpc_fail(c, RPC_INTERNAL,
-		    "protocol error: sent compressed message without "
-		    "compression support");
-	else
-		call(c, body + ENVELOPE_HEAD, len,
-		    (body[0] & ENVELOPE_GZIP) != 0);
 }
 
 /* --- client streams -------------------------------------------------------*/
@@ -400,15 +366,9 @@ on_stream_request(struct http_req *r, const char *body, size_t n)
 static bool
 one_message(struct rpc *c, const char *p, size_t len)
 {
-	struct err e;
-	bool gzip = (p[0] & ENVELOPE_GZIP) != 0 && c->gzip, more;
-	json_t *in = unpack_message(p + ENVELOPE_HEAD, len, gzip, &e);
+	json_t *in = open_envelope(c, p, len);
+	bool more = in != NULL && c->m->on_message(c, in);
 
-	if (in == NULL) {
-		rpc_fail_err(c, &e);
-		return false;
-	}
-	more = c->m->on_message(c, in);
 	json_decref(in);
 	return more;
 }
@@ -427,7 +387,7 @@ whole_messages(struct rpc *c)
 		}
 		if (c->in.len - ENVELOPE_HEAD < len)
 			return true;
-		if ((c->in.data[0] & ENVELOPE_END) != 0)
+		if (is_end(c->in.data))
 			c->ended = true;
 		else if (!one_message(c, c->in.data, len))
 			return false;
@@ -445,16 +405,13 @@ on_stream_data(struct http_req *r, const char *p, size_t n)
 		if (c->ended)
 			return;
 		if (buf_add(&c->in, p, n) < 0)
-			rpc_fail(c, RPC_RESOURCE_EXHAUSTED,
-			    "message is larger than configured max %d",
-			    ENVD_MESSAGE_MAX);
+			too_large(c);
 		else
 			(void)whole_messages(c);
 		return;
 	}
 	if (c->in.len > 0 && !c->ended)
-		rpc_fail(c, RPC_INVALID_ARGUMENT,
-		    "protocol error: incomplete envelope: unexpected EOF");
+		incomplete(c);
 	else
 		(void)c->m->on_message(c, NULL);
 }
@@ -476,18 +433,54 @@ rpc_resume(struct rpc *c)
 		http_req_resume(c->r);
 }
 
-/* --- beginning ------------------------------------------------------------*/
+/* --- beginning and end ----------------------------------------------------*/
 
 static void
-refuse_type(struct http_req *r, const struct rpc_method *m)
+rpc_free(struct rpc *c)
 {
-	http_reply_header(r, "Accept-Post", "%s",
-	    m->kind == RPC_UNARY ? UNARY_TYPE : STREAM_TYPE);
+	loop_timer_stop(&c->deadline);
+	buf_fini(&c->in);
+	free(c);
+}
+
+static void
+on_gone(struct http_req *r)
+{
+	struct rpc *c = of(r);
+
+	if (c->on_gone != NULL)
+		c->on_gone(c);
+	rpc_free(c);
+}
+
+static void
+on_deadline(struct loop_timer *t)
+{
+	struct rpc *c = container_of(t, struct rpc, deadline);
+
+	if (c->broken)
+		rpc_fail(c, RPC_INTERNAL, "marshal message");
+	else
+		rpc_fail(c, RPC_DEADLINE_EXCEEDED, "context deadline exceeded");
+}
+
+static void
+refuse_type(struct http_req *r, bool stream)
+{
+	char list[countof(types) * TYPE_MAX] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < countof(types); i++)
+		if (types[i].stream == stream)
+			n += (size_t)snprintf(list + n, sizeof(list) - n,
+			    "%s%s", n > 0 ? ", " : "", types[i].name);
+	http_reply_header(r, "Accept-Post", "%s", list);
 	http_reply(r, 415, NULL, NULL, 0);
 }
 
 static struct rpc *
-rpc_new(struct http_req *r, struct envd *d, const struct rpc_method *m)
+rpc_new(struct http_req *r, struct envd *d, const struct rpc_method *m,
+    const struct type *t)
 {
 	struct rpc *c = calloc(1, sizeof(*c));
 
@@ -496,6 +489,10 @@ rpc_new(struct http_req *r, struct envd *d, const struct rpc_method *m)
 	c->r = r;
 	c->d = d;
 	c->m = m;
+	c->type = t->name;
+	c->binary = t->binary;
+	c->legacy = legacy_client(c);
+	c->deadline.on_time = on_deadline;
 	buf_init(&c->in, ENVD_MESSAGE_MAX + ENVELOPE_HEAD + 64 * 1024);
 	http_req_set_data(r, c);
 	http_req_on_gone(r, on_gone);
@@ -505,36 +502,24 @@ rpc_new(struct http_req *r, struct envd *d, const struct rpc_method *m)
 void
 rpc_serve(struct http_req *r, struct envd *d, const struct rpc_method *m)
 {
-	const char *version = http_req_header(r, "Connect-Protocol-Version");
-	bool known = true;
+	bool stream = m->kind != RPC_UNARY;
+	const struct type *t = type_of(r, stream);
 	struct rpc *c;
 
-	if (!type_is(r, m->kind == RPC_UNARY ? UNARY_TYPE : STREAM_TYPE)) {
-		refuse_type(r, m);
+	if (t == NULL) {
+		refuse_type(r, stream);
 		return;
 	}
-	c = rpc_new(r, d, m);
+	c = rpc_new(r, d, m, t);
 	if (c == NULL) {
-		rpc_refuse(r, m->kind != RPC_UNARY, RPC_RESOURCE_EXHAUSTED,
-		    "no memory");
+		rpc_refuse(r, stream, RPC_RESOURCE_EXHAUSTED, "no memory");
 		return;
 	}
-	parse_keepalive(c);
-	if (m->kind != RPC_UNARY)
-		c->gzip = named_gzip(
-		    http_req_header(r, "Connect-Content-Encoding"), &known);
-	if (version != NULL && strcmp(version, "1") != 0)
-		rpc_fail(c, RPC_INVALID_ARGUMENT,
-		    "connect-protocol-version must be \"1\": got \"%.32s\"",
-		    version);
-	else if (!known)
-		rpc_fail(c, RPC_UNIMPLEMENTED,
-		    "unknown compression: supported encodings are gzip");
-	else if (parse_timeout(c) < 0)
-		rpc_fail(c, RPC_INVALID_ARGUMENT,
-		    "parse timeout: Connect-Timeout-Ms is not a number of at "
-		    "most ten digits");
-	else if (m->kind == RPC_UNARY)
+	if (parse_headers(c) < 0)
+		return;
+	if (c->has_timeout)
+		loop_timer_start(d->loop, &c->deadline, c->timeout_ms);
+	if (m->kind == RPC_UNARY)
 		http_req_collect(r, ENVD_MESSAGE_MAX, on_unary);
 	else if (m->kind == RPC_SERVER_STREAM)
 		http_req_collect(r, ENVD_MESSAGE_MAX, on_stream_request);

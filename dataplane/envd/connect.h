@@ -1,8 +1,9 @@
 /*
- * envd/connect.h - Connect RPC over the HTTP server, JSON codec.
+ * envd/connect.h - Connect RPC over the HTTP server, in JSON and in binary.
  *
- * An rpc lives until its reply has ended or its client has gone; on_gone is
- * then the last call about it.
+ * Handlers take and give JSON; codec.h is between them and a binary client.
+ * An rpc lives until its reply has ended, its deadline has passed or its
+ * client has gone; on_gone is then the last call about it.
  */
 #ifndef ENVD_CONNECT_H
 #define ENVD_CONNECT_H
@@ -37,19 +38,26 @@ enum {
 	ENVELOPE_GZIP = 1,
 	ENVELOPE_END = 2,
 	KEEPALIVE_DEFAULT_S = 90,
+	RPC_GZIP_MIN = 1024, /* smaller ones are not worth packing */
 };
 
 struct rpc {
 	struct http_req *r;
 	struct envd *d;
 	const struct rpc_method *m;
-	void *data; /* the handler's */
+	const char *type; /* of the request, and so of the reply */
+	void *data;	  /* the handler's */
 	void (*on_gone)(struct rpc *c);
+	struct loop_timer deadline;
 	uint64_t timeout_ms;
 	uint64_t keepalive_ms;
 	bool has_timeout;
 	bool begun;
-	bool gzip; /* Connect-Content-Encoding of the request */
+	bool binary;
+	bool gzip;	 /* what the request's messages may be packed with */
+	bool gzip_reply; /* the client takes packed ones */
+	bool legacy;	 /* a client that knows the first fields alone */
+	bool broken;	 /* a message could not be sent: the end is near */
 	/* client streams: an envelope as it comes in */
 	struct buf in;
 	bool ended, paused;
@@ -65,6 +73,7 @@ struct rpc_method {
 	 * answer was given, no more is wanted.
 	 */
 	bool (*on_message)(struct rpc *c, const json_t *in);
+	const struct ProtobufCMessageDescriptor *in, *out;
 };
 
 /* NULL if there is none of that path. */

@@ -29,7 +29,7 @@ struct sub {
 	struct rpc *c;
 	struct proc *p;
 	struct sub *prev, *next;
-	struct loop_timer keepalive, deadline;
+	struct loop_timer keepalive;
 	struct mono last; /* event */
 	bool full;
 };

@@ -31,7 +31,6 @@ on_gone(struct rpc *c)
 	struct sub *s = c->data;
 
 	loop_timer_stop(&s->keepalive);
-	loop_timer_stop(&s->deadline);
 	unlist(s);
 	free(s);
 }
@@ -74,14 +73,6 @@ on_keepalive(struct loop_timer *t)
 	loop_timer_start(l, t, s->c->keepalive_ms - quiet);
 }
 
-static void
-on_deadline(struct loop_timer *t)
-{
-	struct sub *s = container_of(t, struct sub, deadline);
-
-	rpc_fail(s->c, RPC_DEADLINE_EXCEEDED, "context deadline exceeded");
-}
-
 struct sub *
 sub_new(struct proc *p, struct rpc *c)
 {
@@ -99,10 +90,7 @@ sub_new(struct proc *p, struct rpc *c)
 	c->data = s;
 	c->on_gone = on_gone;
 	s->keepalive.on_time = on_keepalive;
-	s->deadline.on_time = on_deadline;
 	loop_timer_start(c->d->loop, &s->keepalive, c->keepalive_ms);
-	if (c->has_timeout)
-		loop_timer_start(c->d->loop, &s->deadline, c->timeout_ms);
 	/* The others may have stopped it. */
 	proc_read_more(p);
 	return s;

@@ -319,3 +319,23 @@ gunzip_all(const char *p, size_t n, struct buf *out, struct err *e)
 		return err_set(e, ERR_INVALID, "malformed gzip data");
 	return 0;
 }
+
+int
+gzip_all(const char *p, size_t n, struct buf *out)
+{
+	/* 64 KiB of state, not 256: it is for one message. */
+	z_stream z = { .next_in = unconst(p), .avail_in = (uInt)n };
+	char *to = buf_room(out, out->max - out->len);
+	int rc;
+
+	if (to == NULL || deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, 16 + 13, 6,
+			      Z_DEFAULT_STRATEGY) != Z_OK)
+		return -1;
+	z.next_out = (Bytef *)to;
+	z.avail_out = (uInt)(out->max - out->len);
+	rc = deflate(&z, Z_FINISH);
+	if (rc == Z_STREAM_END)
+		buf_added(out, z.total_out);
+	(void)deflateEnd(&z);
+	return rc == Z_STREAM_END ? 0 : -1;
+}

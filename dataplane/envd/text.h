@@ -44,5 +44,7 @@ int field_bytes(
 
 /* Unpacks a gzip stream; ERR_INVALID, or ERR_TOOBIG at out's ceiling. */
 int gunzip_all(const char *p, size_t n, struct buf *out, struct err *e);
+/* -1: not shorter than out's ceiling, or no memory. */
+int gzip_all(const char *p, size_t n, struct buf *out);
 
 #endif

@@ -14,7 +14,7 @@ enum { QUEUE_HIGH = 256 * 1024, QUEUE_LOW = 64 * 1024, ID_LEN = 21 };
 struct streamed {
 	struct watch w;
 	struct rpc *c;
-	struct loop_timer keepalive, deadline;
+	struct loop_timer keepalive;
 	struct mono last;
 	bool full;
 	char why[160];
@@ -128,7 +128,6 @@ stream_gone(struct rpc *c)
 	bool dying = s->w.dead;
 
 	loop_timer_stop(&s->keepalive);
-	loop_timer_stop(&s->deadline);
 	watch_close(&s->w);
 	s->c = NULL;
 	if (!dying)
@@ -158,14 +157,6 @@ on_keepalive(struct loop_timer *t)
 	loop_timer_start(s->c->d->loop, t, s->c->keepalive_ms - quiet);
 }
 
-static void
-on_deadline(struct loop_timer *t)
-{
-	struct streamed *s = container_of(t, struct streamed, deadline);
-
-	rpc_fail(s->c, RPC_DEADLINE_EXCEEDED, "context deadline exceeded");
-}
-
 void
 fs_watch_dir(struct rpc *c, const json_t *in)
 {
@@ -185,10 +176,7 @@ fs_watch_dir(struct rpc *c, const json_t *in)
 	c->data = s;
 	c->on_gone = stream_gone;
 	s->keepalive.on_time = on_keepalive;
-	s->deadline.on_time = on_deadline;
 	loop_timer_start(c->d->loop, &s->keepalive, c->keepalive_ms);
-	if (c->has_timeout)
-		loop_timer_start(c->d->loop, &s->deadline, c->timeout_ms);
 	send_event(s, "{\"start\":{}}", 12);
 }
 

@@ -13,6 +13,7 @@
 #include "envd/connect.h"
 #include "envd/text.h"
 #include "http/http_int.h"
+#include "process.pb-c.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,9 +51,14 @@ on_message(struct rpc *c, const json_t *in)
 }
 
 static const struct rpc_method kinds[] = {
-	{ "/u", RPC_UNARY, on_call, NULL },
-	{ "/s", RPC_SERVER_STREAM, on_call, NULL },
-	{ "/c", RPC_CLIENT_STREAM, NULL, on_message },
+	{ "/u", RPC_UNARY, on_call, NULL, &process__start_request__descriptor,
+	    &process__list_response__descriptor },
+	{ "/s", RPC_SERVER_STREAM, on_call, NULL,
+	    &process__start_request__descriptor,
+	    &process__start_response__descriptor },
+	{ "/c", RPC_CLIENT_STREAM, NULL, on_message,
+	    &process__stream_input_request__descriptor,
+	    &process__stream_input_response__descriptor },
 };
 
 static void

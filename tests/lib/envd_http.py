@@ -131,8 +131,12 @@ def test_http():
     eq(req("DELETE", "/health")[0], 405, "wrong method")
     st, h, _ = req("GET", "/process.Process/List")
     eq((st, h["allow"]), (405, "POST"), "GET of an rpc")
-    st, h, _ = req("POST", "/process.Process/List", b"\x00", {"Content-Type": "application/proto"})
-    eq((st, h["accept-post"]), (415, "application/json"), "protobuf")
+    for path, good in (("List", "application/json, application/json; charset=utf-8, application/proto"),
+                       ("Start", "application/connect+json, application/connect+json; charset=utf-8, "
+                        "application/connect+proto")):
+        for bad in "application/xml", "application/json; charset=latin1", "application/grpc", "":
+            st, h, _ = req("POST", "/process.Process/" + path, b"{}", {"Content-Type": bad})
+            eq((st, h["accept-post"]), (415, good), f"{path} of {bad}")
     eq(req("HEAD", "/files?path=/etc/passwd")[0], 405, "HEAD of files")
     st, h, _ = req("OPTIONS", "/files", headers={"Origin": "http://x",
                    "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a"})
