@@ -52,6 +52,7 @@ dirs.proxy     := dataplane/proxy
 dirs.egress    := dataplane/egress
 dirs.envd      := dataplane/envd
 dirs.capture   := dataplane/capture
+dirs.code      := dataplane/code
 dirs.monitor   := ctl/monitor
 dirs.priv      := ctl/priv
 dirs.substrate := ctl/substrate
@@ -60,7 +61,7 @@ dirs.site      := ctl/site
 dirs.api       := ctl/api
 dirs.testlib   := tests/lib
 dirs.tools     := tools
-modules := testlib tools api sandbox monitor priv substrate site link proxy egress envd capture http npcmd \
+modules := testlib tools api sandbox monitor priv substrate site link proxy egress envd code capture http npcmd \
            npjson netpolicy io base
 
 srcs = $(filter-out %_main.c, \
@@ -181,6 +182,19 @@ $O/bin/envd: $(envd.objs)
 	    -lev -ljansson -lmd -lz -lprotobuf-c -lm
 	$(Q)strip -o $@ $@.full
 programs += $O/bin/envd
+
+# So is coppice-code, which runs in a template's root, whatever is there.
+code.srcs    := $(call srcs,code) dataplane/code/linux/code_main.c \
+                $(call srcs,http) $(call srcs,base) \
+                $(filter dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
+code.objs    := $(patsubst %.c,$O/envd/%.o,$(code.srcs)) \
+                $(patsubst %,$O/envd/llhttp/%.o,api http llhttp)
+$O/bin/coppice-code: $(code.objs)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    coppice-code (static)")
+	$(Q)$(CC) -static -Wl,--gc-sections -o $@.full $^ -lev -lm
+	$(Q)strip -o $@ $@.full
+programs += $O/bin/coppice-code
 
 # coppice-capture starts in privd's private root, where no library is: static.
 capture.cflags := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
