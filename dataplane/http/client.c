@@ -23,13 +23,18 @@ struct http_call_priv {
 	struct http1_head head;
 	struct http1_body decode;
 	size_t seen, max;
+	uint64_t timeout_ms;
 	enum stage stage;
 	bool to_head;
+	bool streams; /* the body is handed on */
+	bool *gone;   /* to be set by whoever frees this */
 };
 
 static void
 release(struct http_call_priv *p)
 {
+	if (p->gone != NULL)
+		*p->gone = true;
 	loop_timer_stop(&p->timer);
 	loop_io_stop(&p->io);
 	drop_fd(&p->io.fd);
@@ -99,22 +104,38 @@ head_came(struct http_call_priv *p)
 		return 0; /* the real one follows */
 	http1_body_begin(&p->decode, &p->head);
 	p->stage = BODY;
+	p->streams = p->call->on_data != NULL && p->head.ll.status_code == 200;
 	return 0;
 }
 
 static int
-body_came(struct http_call_priv *p)
+piece_came(struct http_call_priv *p)
 {
-	const char *at = p->in.data;
-	size_t n = p->in.len;
+	struct http_call *c = p->call;
 
+	bool gone = false;
+
+	if (p->streams) {
+		p->gone = &gone;
+		c->on_data(c, p->decode.data, p->decode.ndata);
+		if (!gone)
+			p->gone = NULL;
+		return gone ? -1 : 0;
+	}
+	if (buf_add(&p->body, p->decode.data, p->decode.ndata) == 0)
+		return 0;
+	failed_because(p, "the answer is too long");
+	return -1;
+}
+
+static int
+body_came(struct http_call_priv *p, const char *at, size_t n)
+{
 	for (;;)
 		switch (http1_body_next(&p->decode, &at, &n)) {
 		case HTTP1_DATA:
-			if (buf_add(
-				&p->body, p->decode.data, p->decode.ndata) == 0)
+			if (piece_came(p) == 0)
 				break;
-			failed_because(p, "the answer is too long");
 			return -1;
 		case HTTP1_END:
 			finish(p, p->head.ll.status_code, NULL);
@@ -123,7 +144,6 @@ body_came(struct http_call_priv *p)
 			failed_because(p, "the answer's body is malformed");
 			return -1;
 		case HTTP1_MORE:
-			buf_reset(&p->in);
 			return 0;
 		}
 }
@@ -139,8 +159,8 @@ came(struct http_call_priv *p)
 		if (p->in.len == before && p->stage == HEAD)
 			return;
 	}
-	if (p->stage == BODY)
-		(void)body_came(p);
+	if (p->stage == BODY && body_came(p, p->in.data, p->in.len) == 0)
+		buf_fini(&p->in); /* a stream may be long, and there are many */
 }
 
 static void
@@ -155,7 +175,8 @@ on_eof(struct http_call_priv *p)
 static void
 read_some(struct http_call_priv *p)
 {
-	char *to = buf_room(&p->in, READ_BYTES);
+	static char body[READ_BYTES]; /* looked at before anybody else reads */
+	char *to = p->stage == BODY ? body : buf_room(&p->in, READ_BYTES);
 	ssize_t n;
 
 	if (to == NULL) {
@@ -170,6 +191,12 @@ read_some(struct http_call_priv *p)
 	}
 	if (n == 0) {
 		on_eof(p);
+		return;
+	}
+	if (p->streams)
+		loop_timer_start(p->io.loop, &p->timer, p->timeout_ms);
+	if (to == body) {
+		(void)body_came(p, body, (size_t)n);
 		return;
 	}
 	buf_added(&p->in, (size_t)n);
@@ -277,6 +304,7 @@ http_call_start(struct loop *l, struct http_call *c, int fd, uint16_t port,
 	p->io.fd = fd;
 	p->io.on_ready = on_ready;
 	p->timer.on_time = on_time;
+	p->timeout_ms = timeout_ms;
 	p->to_head = strcmp(method, "HEAD") == 0;
 	buf_init(&p->out, n + HEAD_MAX);
 	buf_init(&p->in, HEAD_MAX + READ_BYTES);

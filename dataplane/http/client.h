@@ -12,6 +12,13 @@ struct http_call {
 	/* status 0: it failed, e says why.  The call may be freed in here. */
 	void (*on_done)(struct http_call *c, int status, const char *body,
 	    size_t n, const struct err *e);
+	/*
+	 * Not NULL: a body with status 200 is not gathered but comes in here,
+	 * piece by piece, for as long as the server goes on; the time limit
+	 * is one between two pieces.  The call may be cancelled and
+	 * freed in here.
+	 */
+	void (*on_data)(struct http_call *c, const char *p, size_t n);
 	void *ctx;
 	struct http_call_priv *priv;
 };
