@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "envd/codec.h"
 #include "envd/connect_int.h"
+#include "envd/journal.h"
 #include "envd/text.h"
 
 /* --- types ----------------------------------------------------------------*/
@@ -450,6 +451,7 @@ on_gone(struct http_req *r)
 
 	if (c->on_gone != NULL)
 		c->on_gone(c);
+	journal_rpc(c->d, c->m->path, (int)c->failed);
 	rpc_free(c);
 }
 

@@ -51,6 +51,7 @@ struct rpc {
 	struct loop_timer deadline;
 	uint64_t timeout_ms;
 	uint64_t keepalive_ms;
+	enum rpc_code failed; /* 0: it has not */
 	bool has_timeout;
 	bool begun;
 	bool binary;

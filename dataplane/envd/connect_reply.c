@@ -123,6 +123,7 @@ rpc_fail(struct rpc *c, enum rpc_code code, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
+	c->failed = code;
 	put_headers(c);
 	rpc_refuse(c->r, c->m->kind != RPC_UNARY, code, msg);
 }

@@ -80,6 +80,7 @@ struct envd {
 	struct metrics_last metrics;
 	struct procs *procs;
 	struct watches *watches;
+	struct journal *journal;
 };
 
 /* boot.c: reads `key=value` lines to the end; fd stays the caller's. */
@@ -124,14 +125,17 @@ void rest_fail(struct http_req *r, int status, const char *fmt, ...)
  */
 int request_user(
     struct envd *d, struct http_req *r, struct user *out, struct err *e);
+/* It carries the secret of the boot record: the control plane asks. */
+bool from_control(const struct http_req *r, const struct envd *d);
 /* The daemon's default user. */
 int default_user(const struct envd *d, struct user *out, struct err *e);
 
-/* rest.c, init.c, metrics.c */
+/* rest.c, init.c, metrics.c, journal.c */
 void rest_health(struct http_req *r, struct envd *d);
 void rest_envs(struct http_req *r, struct envd *d);
 void rest_init(struct http_req *r, struct envd *d);
 void rest_metrics(struct http_req *r, struct envd *d);
+void rest_logs(struct http_req *r, struct envd *d);
 
 /* files_get.c, files_put.c, compose.c */
 void files_get(struct http_req *r, struct envd *d);

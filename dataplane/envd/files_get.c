@@ -10,6 +10,7 @@
 
 #include "base/own.h"
 #include "envd/files.h"
+#include "envd/journal.h"
 
 enum {
 	PIECE = 64 * 1024,
@@ -396,6 +397,7 @@ files_get(struct http_req *r, struct envd *d)
 		rest_fail(r, 406, "no acceptable encoding found");
 	else {
 		describe(r, &x);
+		journal_file(r, d, path, u.name, 0, NULL);
 		if (coding == CODING_GZIP)
 			send_packed(r, &x);
 		else

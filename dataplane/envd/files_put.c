@@ -15,6 +15,7 @@
 #include "base/own.h"
 #include "envd/entry.h"
 #include "envd/files.h"
+#include "envd/journal.h"
 #include "envd/multipart.h"
 #include "envd/text.h"
 
@@ -350,10 +351,13 @@ finish(struct upload *u)
 {
 	struct buf *b = &u->reply;
 
-	if (buf_puts(b, b->len == 0 ? "[]" : "]") < 0)
+	if (buf_puts(b, b->len == 0 ? "[]" : "]") < 0) {
 		rest_fail(u->r, 500, "too many files in one request");
-	else
+	} else {
+		journal_file(u->r, u->d, u->ndone > 0 ? u->done[0] : NULL,
+		    u->u.name, 0, NULL);
 		http_reply(u->r, 200, "application/json", b->data, b->len);
+	}
 }
 
 static void

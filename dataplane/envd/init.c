@@ -208,13 +208,19 @@ on_body(struct http_req *r, const char *body, size_t n)
 		answer(r, 400, e.msg);
 }
 
-void
-rest_init(struct http_req *r, struct envd *d)
+bool
+from_control(const struct http_req *r, const struct envd *d)
 {
 	const char *secret = http_req_header(r, "X-Coppice-Init");
 
-	if (secret == NULL || d->boot.secret[0] == '\0' ||
-	    !same_secret(d->boot.secret, secret)) {
+	return secret != NULL && d->boot.secret[0] != '\0' &&
+	       same_secret(d->boot.secret, secret);
+}
+
+void
+rest_init(struct http_req *r, struct envd *d)
+{
+	if (!from_control(r, d)) {
 		answer(r, 401, "unauthorized\n");
 		return;
 	}

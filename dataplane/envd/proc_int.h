@@ -9,6 +9,7 @@ struct source {
 	struct proc *p;
 	const char *kind; /* stdout, stderr, pty */
 	size_t chunk;
+	uint64_t bytes; /* that came */
 };
 
 /* Bytes on their way into a process; whoever sent them waits. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "envd/journal.h"
 #include "envd/proc_int.h"
 
 /* --- out ------------------------------------------------------------------*/
@@ -33,6 +34,7 @@ read_once(struct source *s)
 		close_source(s);
 		return -1;
 	}
+	s->bytes += (uint64_t)n;
 	subs_data(s->p, s->kind, chunk, (size_t)n);
 	return 1;
 }
@@ -128,6 +130,25 @@ end_event(const struct proc *p, char *to, size_t cap)
 		    WEXITSTATUS(st), WEXITSTATUS(st), WEXITSTATUS(st));
 }
 
+static void
+note_end(const struct proc *p, const char *event)
+{
+	static const char front[] = "{\"event\":{\"end\":";
+	struct journal *j = p->all->d->journal;
+
+	journal_begin(j, J_INFO, "process", "process ended");
+	journal_text(j, "event_type", "process_end");
+	journal_number(j, "pid", p->pid);
+	/* The event's innermost object. */
+	journal_json(j, "process_result", event + sizeof(front) - 1,
+	    strlen(event) - (sizeof(front) - 1) - 2);
+	journal_number(
+	    j, "stdout_bytes", p->pty ? 0 : (int64_t)p->src[0].bytes);
+	journal_number(j, "stderr_bytes", (int64_t)p->src[1].bytes);
+	journal_number(j, "pty_bytes", p->pty ? (int64_t)p->src[0].bytes : 0);
+	journal_end(j);
+}
+
 void
 proc_maybe_end(struct proc *p)
 {
@@ -142,6 +163,7 @@ proc_maybe_end(struct proc *p)
 	proc_fail_inputs(p, "process has ended");
 	proc_close_in(p);
 	end_event(p, event, sizeof(event));
+	note_end(p, event);
 	/* Off the list first: whoever hears the end may ask for it. */
 	subs = p->subs;
 	p->subs = NULL;

@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "envd/connect.h"
 #include "envd/envd.h"
+#include "envd/journal.h"
 #include "envd/text.h"
 
 struct route {
@@ -21,6 +22,7 @@ static const struct route routes[] = {
 	{ "GET", "/files", files_get, true },
 	{ "POST", "/files", files_put, true },
 	{ "POST", "/init", rest_init, true },
+	{ "GET", "/logs", rest_logs, true },
 	{ "POST", "/files/compose", files_compose, false },
 	{ "GET", "/envs", rest_envs, false },
 	{ "GET", "/metrics", rest_metrics, false },
@@ -47,6 +49,10 @@ rest_fail(struct http_req *r, int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
+	if (strcmp(http_req_path(r), "/files") == 0 ||
+	    strcmp(http_req_path(r), "/files/compose") == 0)
+		journal_file(
+		    r, http_req_server_ctx(r), NULL, NULL, status, msg);
 	buf_init(&b, 64 * 1024);
 	(void)buf_printf(&b, "{\"code\":%d,\"message\":", status);
 	(void)json_put(&b, msg);

@@ -501,7 +501,7 @@ def _():
 @case("way in: envd's inner routes are closed")
 def _():
     sbx = create()
-    for path in ("/init", "//init", "/init/", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade"):
+    for path in ("/init", "//init", "/init/", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade", "/logs"):
         r = sbx.way_in(coppice.ENVD_PORT, path, "POST", {})
         same((r.status, r.json["code"]), (404, 404), path)
 

@@ -13,6 +13,7 @@
 #include "base/own.h"
 #include "envd/entry.h"
 #include "envd/files.h"
+#include "envd/journal.h"
 #include "envd/proc.h"
 #include "envd/text.h"
 
@@ -117,9 +118,11 @@ composed(void *ctx, int status)
 		http_req_on_gone(r, NULL);
 	if (r == NULL)
 		; /* nobody asks any more */
-	else if (sys == 0)
+	else if (sys == 0) {
+		journal_file(
+		    r, http_req_server_ctx(r), x->to, x->u.name, 0, NULL);
 		reply(r, x);
-	else if (sys == ENOSPC || sys == EDQUOT)
+	} else if (sys == ENOSPC || sys == EDQUOT)
 		rest_fail(r, 507, "not enough disk space available");
 	else
 		rest_fail(

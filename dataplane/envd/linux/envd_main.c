@@ -17,6 +17,7 @@
 
 #include "base/own.h"
 #include "envd/envd.h"
+#include "envd/journal.h"
 #include "envd/proc.h"
 #include "envd/watch.h"
 #include "io/log.h"
@@ -218,6 +219,9 @@ set_up(struct envd *d, const struct options *o, struct err *e)
 	if (d->loop == NULL)
 		return -1;
 	d->metrics.at = mono_now();
+	d->journal = journal_new(d, e);
+	if (d->journal == NULL)
+		return -1;
 	d->procs = procs_new(d, e);
 	d->watches = d->procs != NULL ? watches_new(d, e) : NULL;
 	if (d->watches == NULL)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "envd/journal.h"
 #include "envd/proc_int.h"
 #include "envd/text.h"
 
@@ -404,6 +405,24 @@ adopt(struct rpc *c, struct proc *p, struct ends *x)
 		loop_timer_start(c->d->loop, &p->kill_at, c->timeout_ms);
 }
 
+static void
+note_start(const struct rpc *c, const struct wish *w, const struct proc *p)
+{
+	struct journal *j = c->d->journal;
+
+	journal_begin(j, J_INFO, "process", "process started");
+	journal_text(j, "event_type", "process_start");
+	journal_number(j, "pid", p->pid);
+	journal_text(j, "command", w->cmd);
+	for (size_t i = 0; i < json_array_size(w->args); i++) {
+		journal_more(j, " ");
+		journal_more(j, json_string_value(json_array_get(w->args, i)));
+	}
+	if (c->has_timeout)
+		journal_number(j, "request_timeout_ms", (int64_t)c->timeout_ms);
+	journal_end(j);
+}
+
 static struct proc *
 start(struct rpc *c, const json_t *in, struct err *e)
 {
@@ -437,6 +456,7 @@ start(struct rpc *c, const json_t *in, struct err *e)
 		return NULL;
 	}
 	p->pid = pid;
+	note_start(c, &w, p);
 	adopt(c, p, &x);
 	close_ends(&x);
 	return p;
