@@ -158,6 +158,24 @@ on_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
 	return api_envd_init(d->api, r, ref, fd, e);
 }
 
+static void *
+on_logs(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
+    uint64_t after, struct err *e)
+{
+	const struct apid *d = ctx;
+
+	return api_envd_logs(d->api, r, ref, fd, after, e);
+}
+
+static void
+on_logs_stop(void *ctx, void *conn)
+{
+	const struct apid *d = ctx;
+
+	if (d->api != NULL) /* else it took them with it */
+		api_envd_logs_stop(conn);
+}
+
 /* From the file, as privd does: it may say something else by now. */
 static int
 on_site(void *ctx, struct np_site *out, struct err *e)
@@ -244,6 +262,8 @@ start_engine(struct apid *d, const struct conf *c, struct err *e)
 		.site = on_site,
 		.on_ready = on_ready,
 		.on_lost = on_lost,
+		.logs = on_logs,
+		.logs_stop = on_logs_stop,
 		.ctx = d,
 	};
 	struct engine_fds fds = {
@@ -360,6 +380,7 @@ main(int argc, char **argv)
 	if (rc < 0)
 		log_error("apid.failed err=\"%s\"", e.msg);
 	api_free(d.api);
+	d.api = NULL;
 	engine_free(d.en);
 	loop_free(d.loop);
 	return rc < 0 || d.failed;

@@ -38,5 +38,9 @@ void api_free(struct api *api);
 /* struct engine_calls.init, over HTTP; ctx is the struct api. */
 int api_envd_init(void *ctx, const struct sb_record *r, struct sb_ref ref,
     int fd, struct err *e);
+/* Likewise .logs and .logs_stop. */
+void *api_envd_logs(struct api *api, const struct sb_record *r,
+    struct sb_ref ref, int fd, uint64_t after, struct err *e);
+void api_envd_logs_stop(void *conn);
 
 #endif

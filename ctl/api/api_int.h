@@ -64,6 +64,7 @@ struct api {
 	struct call *calls;
 	size_t ncalls;
 	struct init *inits;	  /* envd_init.c */
+	struct envd_logs *logs;	  /* envd_logs.c */
 	struct capture *captures; /* sandbox_capture.c */
 };
 
@@ -111,6 +112,9 @@ void idempotency_end(struct call *c, int status, const char *body, size_t n);
 
 /* envd_init.c */
 void envd_init_drop(struct api *api);
+
+/* envd_logs.c */
+void envd_logs_drop(struct api *api);
 
 /* sandbox_capture.c */
 void captures_drop(struct api *api);

@@ -1,30 +1,79 @@
 /*
  * sandbox_logs.c - GET /sandboxes/{id}/logs, GET /v2/sandboxes/{id}/logs.
- * The lines there are: what happened to the sandbox in its life.
+ * The lines there are: what happened to the sandbox in its life, and what
+ * envd says of processes and files.
  */
 #include "ctl/api/api_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { LIMIT_MAX = 1000, SEARCH_MAX = 256, LINE_BYTES_MAX = 8 * 1024 };
+#include "base/own.h"
+#include "ctl/sandbox/log_line.h"
+
+enum { LIMIT_MAX = 1000, SEARCH_MAX = 256, LINE_BYTES_MAX = 16 * 1024 };
 
 #define WINDOW_MS ((int64_t)7 * 24 * 3600 * 1000)
 
+/* A JSON value of any type as text, quoted: the second form wants that. */
+static void
+out_as_text(struct buf *b, const json_t *v)
+{
+	autofree char *dump = NULL;
+
+	if (json_is_string(v)) {
+		out_string(b, json_string_value(v));
+		return;
+	}
+	dump = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+	out_string(b, dump != NULL ? dump : "");
+}
+
+static void
+out_as_json(struct buf *b, const json_t *v)
+{
+	autofree char *dump = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	(void)buf_puts(b, dump != NULL ? dump : "null");
+}
+
+static void
+out_fields(struct buf *b, const struct store_line *l,
+    void (*out)(struct buf *b, const json_t *v))
+{
+	json_t *o = l->fields != NULL ? json_loads(l->fields, 0, NULL) : NULL;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach (o, key, v) {
+		(void)buf_puts(b, ",");
+		out_string(b, key);
+		(void)buf_puts(b, ":");
+		out(b, v);
+	}
+	json_decref(o);
+	if (l->event != NULL) {
+		(void)buf_puts(b, ",\"event\":");
+		out_string(b, l->event);
+	}
+}
+
 /* v1's `line` is text that holds JSON: the command-line client parses it. */
 static void
-out_line(struct buf *b, const struct store_event *ev)
+out_line(struct buf *b, const struct store_line *l)
 {
 	struct buf line;
 	const char *text;
 
 	buf_init(&line, LINE_BYTES_MAX);
 	(void)buf_puts(&line, "{\"level\":");
-	out_string(&line, ev->level);
-	(void)buf_puts(&line, ",\"logger\":\"lifecycle\",\"message\":");
-	out_string(&line, ev->message);
-	(void)buf_puts(&line, ",\"event\":");
-	out_string(&line, ev->type);
-	out_time(&line, "timestamp", ev->at_ms);
+	out_string(&line, line_level_name((enum line_level)l->level));
+	(void)buf_puts(&line, ",\"logger\":");
+	out_string(&line, l->logger);
+	(void)buf_puts(&line, ",\"message\":");
+	out_string(&line, l->message);
+	out_fields(&line, l, out_as_json);
+	out_time(&line, "timestamp", l->at_ms);
 	(void)buf_puts(&line, "}");
 	text = buf_str(&line);
 	out_string(b, text != NULL ? text : "");
@@ -32,18 +81,19 @@ out_line(struct buf *b, const struct store_event *ev)
 }
 
 static void
-out_entry(struct buf *b, const struct store_event *ev)
+out_entry(struct buf *b, const struct store_line *l)
 {
 	char text[TIME_TEXT];
 
 	(void)buf_puts(b, "{\"timestamp\":");
-	out_string(b, time_text(ev->at_ms, text));
+	out_string(b, time_text(l->at_ms, text));
 	(void)buf_puts(b, ",\"level\":");
-	out_string(b, ev->level);
+	out_string(b, line_level_name((enum line_level)l->level));
 	(void)buf_puts(b, ",\"message\":");
-	out_string(b, ev->message);
-	(void)buf_puts(b, ",\"fields\":{\"logger\":\"lifecycle\",\"event\":");
-	out_string(b, ev->type);
+	out_string(b, l->message);
+	(void)buf_puts(b, ",\"fields\":{\"logger\":");
+	out_string(b, l->logger);
+	out_fields(b, l, out_as_text);
 	(void)buf_puts(b, "}}");
 }
 
@@ -53,19 +103,19 @@ struct pages {
 };
 
 static void
-take_event(void *ctx, const struct store_event *ev)
+take_line(void *ctx, const struct store_line *l)
 {
 	struct pages *p = ctx;
 	char text[TIME_TEXT];
 
 	(void)buf_puts(&p->lines, p->between);
 	(void)buf_puts(&p->lines, "{\"timestamp\":");
-	out_string(&p->lines, time_text(ev->at_ms, text));
+	out_string(&p->lines, time_text(l->at_ms, text));
 	(void)buf_puts(&p->lines, ",\"line\":");
-	out_line(&p->lines, ev);
+	out_line(&p->lines, l);
 	(void)buf_puts(&p->lines, "}");
 	(void)buf_puts(&p->entries, p->between);
-	out_entry(&p->entries, ev);
+	out_entry(&p->entries, l);
 	p->between = ",";
 }
 
@@ -75,15 +125,17 @@ gather(struct call *c, const struct store_event_query *q, struct pages *p)
 {
 	struct store *st = engine_store(c->api->en);
 	struct err e;
-	int known = store_event_known(st, q->sandbox_id, &e);
+	int known;
 
+	engine_logs_flush(c->api->en);
+	known = store_event_known(st, q->sandbox_id, &e);
 	buf_init(&p->lines, API_ANSWER_MAX);
 	buf_init(&p->entries, API_ANSWER_MAX);
 	p->between = "";
 	if (known == 0)
 		known = sb_not_found(q->sandbox_id, &e);
 	else if (known > 0 && q->limit > 0)
-		known = store_event_each(st, q, take_event, p, &e);
+		known = store_line_each(st, q, take_line, p, &e);
 	if (known >= 0)
 		return 0;
 	buf_fini(&p->lines);

@@ -253,6 +253,7 @@ api_free(struct api *api)
 		free(c);
 	}
 	envd_init_drop(api);
+	envd_logs_drop(api);
 	captures_drop(api);
 	auth_fini(&api->auth);
 	free(api);

@@ -145,6 +145,7 @@ create_over(struct sandbox *sb, const struct err *e)
 		metrics_restart(
 		    &sb->metrics, (uint64_t)sb->r.started_ms * 1000);
 		deadline_from_end(sb);
+		logs_begin(sb, false);
 		a.sb = sb;
 		a.gen = sb->r.gen;
 	}

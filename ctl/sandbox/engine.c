@@ -192,6 +192,7 @@ engine_new(struct loop *l, const struct engine_conf *cf,
 		en->calls = *calls;
 		en->route.io.fd = en->denials.io.fd = en->log_fd = -1;
 		en->cut_last = &en->cut_first;
+		logs_init(en);
 		if (open_all(en, &fds, e) < 0) {
 			engine_free(en);
 			en = NULL;
@@ -214,6 +215,7 @@ engine_free(struct engine *en)
 	job_pool_free(en->jobs);
 	if (en->by_slot != NULL)
 		registry_fini(en);
+	logs_fini(en);
 	slots_fini(&en->slots);
 	deadlines_fini(&en->deadlines);
 	chan_fini(&en->rules);

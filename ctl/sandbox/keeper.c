@@ -12,6 +12,8 @@ enum {
 	PRUNE_EVERY = 600,	 /* ticks */
 	PRUNE_EVENTS = 2000,	 /* or so many new ones: each takes little */
 	EVENTS_MAX = 200000,
+	PRUNE_LINES = 500,
+	LINES_MAX = 200000,
 };
 
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
@@ -68,7 +70,18 @@ prune(struct engine *en)
 
 	if (store_event_prune(
 		en->store, wall_ms() - 7 * DAY_MS, EVENTS_MAX, &e) < 0 ||
-	    store_answer_prune(en->store, wall_ms() - DAY_MS, &e) < 0)
+	    store_answer_prune(en->store, wall_ms() - DAY_MS, &e) < 0 ||
+	    store_lines_forget(en->store, &e) < 0)
+		log_warn("store.prune err=\"%s\"", e.msg);
+}
+
+static void
+prune_lines(struct engine *en)
+{
+	struct err e;
+
+	if (store_lines_prune(
+		en->store, wall_ms() - 7 * DAY_MS, LINES_MAX, &e) < 0)
 		log_warn("store.prune err=\"%s\"", e.msg);
 }
 
@@ -81,6 +94,9 @@ on_tick(struct loop_timer *w)
 	if (++en->keeper_ticks % PRUNE_EVERY == 0 ||
 	    store_event_added(en->store) > PRUNE_EVENTS)
 		prune(en);
+	if (en->keeper_ticks % PRUNE_EVERY == 0 ||
+	    store_lines_added(en->store) > PRUNE_LINES)
+		prune_lines(en);
 	loop_timer_start(en->loop, &en->keeper, TICK_MS);
 }
 

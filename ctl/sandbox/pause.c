@@ -89,6 +89,7 @@ void
 run_again(struct sandbox *sb, const struct err *e)
 {
 	init_stop(sb);
+	logs_begin(sb, false);
 	if (e != NULL && sb->r.end_ms <= wall_ms())
 		deadline_in(sb, AUTO_PAUSE_AGAIN_MS);
 	else

@@ -104,8 +104,10 @@ adopt(struct sandbox *sb, const struct spawn_found *f)
 	sb->denials.tenant = sb->r.gen;
 	sb->denials.since = UINT32_MAX;
 	network_again(sb, en->rebuilt, AGAIN_RECOVERY);
-	if (sb->r.state == SB_RUNNING)
+	if (sb->r.state == SB_RUNNING) {
 		deadline_from_end(sb);
+		logs_begin(sb, true);
+	}
 }
 
 /* --- comparing

@@ -67,6 +67,7 @@ registry_add(struct engine *en, const char *id, struct err *e)
 	sb->init_fd = -1;
 	sb->wait_tail = &sb->waits;
 	sb->net_tail = &sb->net_head;
+	logs_new(sb);
 	(void)snprintf(sb->r.id, sizeof(sb->r.id), "%s", id);
 	sb->hash_next = en->hash[h];
 	en->hash[h] = sb;
@@ -89,6 +90,7 @@ registry_remove(struct sandbox *sb)
 	deadline_clear(&en->deadlines, &sb->deadline);
 	init_stop(sb);
 	sampler_forget(sb);
+	logs_stop(sb);
 	denials_fini(sb);
 	sb_policy_fini(&sb->policy);
 	sb_record_fini(&sb->r);

@@ -50,6 +50,14 @@ struct engine_calls {
 	/* A privd is gone; so shall we be. */
 	void (*on_lost)(void *ctx, const char *which);
 	void *ctx;
+	/*
+	 * GET /logs?after=SEQ of envd on such a socket, which is taken; NULL
+	 * if it could not begin.  What comes is engine_logs_data()'s until
+	 * engine_logs_end() or logs_stop().  May be NULL: nobody listens.
+	 */
+	void *(*logs)(void *ctx, const struct sb_record *r, struct sb_ref ref,
+	    int fd, uint64_t after, struct err *e);
+	void (*logs_stop)(void *ctx, void *conn);
 };
 
 struct engine_fds {
@@ -69,6 +77,14 @@ struct store *engine_store(struct engine *en);
 struct templates *engine_templates(struct engine *en);
 void engine_init_done(
     struct engine *en, struct sb_ref ref, int status, const struct err *e);
+
+/* Hostile bytes: lines of envd's log. */
+void engine_logs_data(
+    struct engine *en, struct sb_ref ref, const char *p, size_t n);
+void engine_logs_end(
+    struct engine *en, struct sb_ref ref, const struct err *why);
+/* Stores what has come, so that whoever reads the store sees it. */
+void engine_logs_flush(struct engine *en);
 
 /* --- looking
  * ----------------------------------------------------------------*/

@@ -4,6 +4,7 @@
 
 #include "ctl/sandbox/deadline.h"
 #include "ctl/sandbox/denials.h"
+#include "ctl/sandbox/logs.h"
 #include "ctl/sandbox/plan.h"
 #include "ctl/sandbox/sandbox.h"
 #include "ctl/sandbox/slots.h"
@@ -73,6 +74,7 @@ struct sandbox {
 
 	struct sb_denials denials;
 	struct sb_metrics metrics;
+	struct sb_logs logs;
 	bool stats_asked;
 	uint64_t mem_counted; /* bytes, in the engine's sum */
 	struct sb_cache cache;
@@ -97,6 +99,7 @@ struct engine {
 	struct loop_timer timer;   /* the first deadline */
 	struct loop_timer sampler; /* metrics */
 	struct loop_timer keeper;  /* prunes and checkpoints */
+	struct logs logs;	   /* lines on their way to the store */
 	uint32_t sample_at;
 	uint64_t keeper_ticks;
 	struct job_pool *jobs;
@@ -234,6 +237,14 @@ void way_in_del(struct sandbox *sb);
 /* What proxyd says; false if it is not a message that fits. */
 bool way_in_take(struct engine *en, const void *msg, size_t len);
 void way_in_all(struct engine *en);
+
+/* logs.c */
+void logs_init(struct engine *en);
+void logs_fini(struct engine *en);
+void logs_new(struct sandbox *sb);
+/* It runs: listen to what is said inside, soon. */
+void logs_begin(struct sandbox *sb, bool one_of_many);
+void logs_stop(struct sandbox *sb);
 
 /* sampler.c keeper.c */
 void sampler_init(struct engine *en);

@@ -37,6 +37,15 @@ static const char *const migrations[] = {
 	"CREATE TABLE answer ("
 	" key TEXT PRIMARY KEY, print BLOB, at_ms INTEGER, status INTEGER,"
 	" body BLOB);",
+	/* Not events: who says much inside must not push those out. */
+	"CREATE TABLE line ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, sandbox_id TEXT,"
+	" at_ms INTEGER, level INTEGER, logger TEXT, message TEXT,"
+	" fields TEXT);"
+	"CREATE INDEX line_sandbox ON line (sandbox_id, at_ms);"
+	"CREATE TABLE line_at ("
+	" sandbox_id TEXT PRIMARY KEY, seq INTEGER, last_ms INTEGER,"
+	" n INTEGER) WITHOUT ROWID;",
 };
 
 #define EVENT_COLUMNS                                                          \
@@ -44,6 +53,19 @@ static const char *const migrations[] = {
 	"message, data FROM event WHERE sandbox_id = ?1 AND at_ms >= ?2 "      \
 	"AND at_ms <= ?3 AND level >= ?4 "                                     \
 	"AND (?5 IS NULL OR instr(message, ?5) > 0) "
+
+/* Events have no logger of their own, and no fields. */
+#define LINES                                                                  \
+	"SELECT at_ms, level, logger, message, fields, event FROM ("           \
+	"SELECT at_ms, level, 'lifecycle' AS logger, message,"                 \
+	" NULL AS fields, type AS event, 0 AS kind, seq FROM event"            \
+	" WHERE sandbox_id = ?1 AND at_ms >= ?2 AND at_ms <= ?3"               \
+	" AND level >= ?4 AND (?5 IS NULL OR instr(message, ?5) > 0)"          \
+	" UNION ALL "                                                          \
+	"SELECT at_ms, level, logger, message, fields, NULL, 1, seq FROM line" \
+	" WHERE sandbox_id = ?1 AND at_ms >= ?2 AND at_ms <= ?3"               \
+	" AND level >= ?4 AND (?5 IS NULL OR instr(message, ?5) > 0"           \
+	" OR instr(fields, ?5) > 0)) "
 
 static const char *const texts[ST_NSTMTS] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -70,7 +92,8 @@ static const char *const texts[ST_NSTMTS] = {
 	    "SELECT " EVENT_COLUMNS "ORDER BY at_ms, seq LIMIT ?6",
 	[ST_EVENT_BACKWARD] =
 	    "SELECT " EVENT_COLUMNS "ORDER BY at_ms DESC, seq DESC LIMIT ?6",
-	[ST_EVENT_KNOWN] = "SELECT 1 FROM event WHERE sandbox_id=?1 LIMIT 1",
+	[ST_EVENT_KNOWN] = "SELECT 1 FROM event WHERE sandbox_id=?1 UNION ALL"
+			   " SELECT 1 FROM line WHERE sandbox_id=?1 LIMIT 1",
 	[ST_EVENT_PRUNE_AGE] = "DELETE FROM event WHERE at_ms < ?1",
 	[ST_EVENT_PRUNE_MAX] = "DELETE FROM event WHERE seq <="
 			       " (SELECT max(seq) FROM event) - ?1",
@@ -79,6 +102,24 @@ static const char *const texts[ST_NSTMTS] = {
 	[ST_ANSWER_PUT] = "INSERT INTO answer VALUES (?1,?2,?3,?4,?5)"
 			  " ON CONFLICT (key) DO UPDATE SET print=?2,"
 			  " at_ms=?3, status=?4, body=?5",
+	[ST_LINE_ADD] = "INSERT INTO line VALUES (NULL,?1,?2,?3,?4,?5,?6)",
+	[ST_LINE_FORWARD] = LINES "ORDER BY at_ms, kind, seq LIMIT ?6",
+	[ST_LINE_BACKWARD] =
+	    LINES "ORDER BY at_ms DESC, kind DESC, seq DESC LIMIT ?6",
+	[ST_LINES_GET] =
+	    "SELECT seq, last_ms, n FROM line_at WHERE sandbox_id=?1",
+	[ST_LINES_PUT] = "INSERT INTO line_at VALUES (?1,?2,?3,?4)"
+			 " ON CONFLICT (sandbox_id) DO UPDATE SET seq=?2,"
+			 " last_ms=?3, n=?4",
+	[ST_LINES_TRIM] = "DELETE FROM line WHERE sandbox_id=?1 AND seq <="
+			  " (SELECT seq FROM line WHERE sandbox_id=?1"
+			  " ORDER BY at_ms DESC, seq DESC LIMIT 1 OFFSET ?2)",
+	[ST_LINES_PRUNE_AGE] = "DELETE FROM line WHERE at_ms < ?1 AND seq <"
+			       " (SELECT min(seq) FROM line) + ?2",
+	[ST_LINES_PRUNE_MAX] = "DELETE FROM line WHERE seq <="
+			       " (SELECT max(seq) FROM line) - ?1",
+	[ST_LINES_FORGET] = "DELETE FROM line_at WHERE sandbox_id NOT IN"
+			    " (SELECT id FROM sandbox)",
 	[ST_ANSWER_PRUNE] = "DELETE FROM answer WHERE at_ms < ?1",
 };
 

@@ -79,6 +79,44 @@ unsigned store_event_added(const struct store *st);
 int store_event_prune(
     struct store *st, int64_t before_ms, int64_t max, struct err *e);
 
+/* --- what was said inside -------------------------------------------------*/
+
+struct store_line {
+	int64_t at_ms;
+	const char *sandbox_id;
+	int level; /* enum line_level */
+	const char *logger, *message;
+	const char *fields; /* a JSON object, or NULL */
+	const char *event;  /* of an event of its life: which; else NULL */
+};
+
+int store_line_add(struct store *st, const struct store_line *l, struct err *e);
+/* Lines and events, in one order. */
+int store_line_each(struct store *st, const struct store_event_query *q,
+    void (*each)(void *ctx, const struct store_line *l), void *ctx,
+    struct err *e);
+/* How far the lines of a sandbox have come. */
+struct store_lines_at {
+	uint64_t seq; /* envd's number of the last one */
+	int64_t last_ms;
+	int64_t n; /* rows, or some that are gone by now */
+};
+/* All 0 where there is none yet. */
+int store_lines_get(struct store *st, const char *sandbox_id,
+    struct store_lines_at *out, struct err *e);
+int store_lines_put(struct store *st, const char *sandbox_id,
+    const struct store_lines_at *at, struct err *e);
+/* Drops the oldest of a sandbox, all but `keep`. */
+int store_lines_trim(
+    struct store *st, const char *sandbox_id, int64_t keep, struct err *e);
+/* Lines added since the last prune. */
+unsigned store_lines_added(const struct store *st);
+/* Drops some of what is older, and what is more than max. */
+int store_lines_prune(
+    struct store *st, int64_t before_ms, int64_t max, struct err *e);
+/* Drops how far the lines of sandboxes have come that are gone. */
+int store_lines_forget(struct store *st, struct err *e);
+
 /* --- answers to requests with an Idempotency-Key ---------------------------*/
 
 enum { STORE_PRINT_LEN = 32 };

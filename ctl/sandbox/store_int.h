@@ -27,6 +27,15 @@ enum store_stmt {
 	ST_ANSWER_GET,
 	ST_ANSWER_PUT,
 	ST_ANSWER_PRUNE,
+	ST_LINE_ADD,
+	ST_LINE_FORWARD,
+	ST_LINE_BACKWARD,
+	ST_LINES_GET,
+	ST_LINES_PUT,
+	ST_LINES_TRIM,
+	ST_LINES_PRUNE_AGE,
+	ST_LINES_PRUNE_MAX,
+	ST_LINES_FORGET,
 	ST_NSTMTS,
 };
 
@@ -35,6 +44,7 @@ struct store {
 	sqlite3_stmt *stmt[ST_NSTMTS];
 	int wal_pages;
 	unsigned events; /* added since they were last counted */
+	unsigned lines;	 /* likewise */
 };
 
 /* ERR_SYS with SQLite's sentence. */

@@ -232,7 +232,7 @@ static bool
 is_internal(const char *s, size_t n)
 {
 	static const char *const internal[] = { "/init", "/freeze", "/unfreeze",
-		"/collapse", "/fsfreeze", "/fsthaw", "/upgrade", "/logs",
+		"/collapse", "/fsfreeze", "/fsthaw", "/upgrade",
 		/* Our own, between envd and the control plane. */
 		"/start", "/logs" };
 

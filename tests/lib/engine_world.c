@@ -115,7 +115,13 @@ on_site(void *ctx, struct np_site *out, struct err *e)
 void
 world_start(struct engine_world *w)
 {
-	struct engine_calls calls = { on_init, on_site, on_ready, on_lost, w };
+	struct engine_calls calls = { .init = on_init,
+		.site = on_site,
+		.on_ready = on_ready,
+		.on_lost = on_lost,
+		.ctx = w,
+		.logs = w->on_logs,
+		.logs_stop = w->on_logs_stop };
 	struct err e;
 
 	w->is_ready = w->is_lost = false;

@@ -13,6 +13,10 @@ struct engine_world {
 	bool is_ready, is_lost;
 	bool no_memory;	  /* of the next world_call() */
 	bool auto_resume; /* of the next world_create() */
+	/* Of engine_calls; ctx is this struct.  NULL: nobody listens. */
+	void *(*on_logs)(void *ctx, const struct sb_record *r,
+	    struct sb_ref ref, int fd, uint64_t after, struct err *e);
+	void (*on_logs_stop)(void *ctx, void *conn);
 };
 
 /* A directory of its own with a template `base`; ends on failure. */
