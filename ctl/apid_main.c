@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "ctl/api/api.h"
 #include "ctl/sandbox/fsm.h"
+#include "ctl/sandbox/pool.h"
 #include "ctl/site/site_conf.h"
 #include "io/child.h"
 #include "io/conf.h"
@@ -73,6 +74,9 @@ anything_left(const struct apid *d)
 
 	if (d->kill_all && n.running + n.paused + n.other > 0)
 		return true;
+	/* Nobody's: the next run would destroy them. */
+	if (engine_pool_left(d->en) > 0)
+		return true;
 	return api_busy(d->api) > 0;
 }
 
@@ -95,6 +99,7 @@ finish(struct apid *d)
 	if (d->tick.active)
 		return;
 	d->told = mono_now();
+	engine_pool_end(d->en);
 	d->tick.on_time = on_tick;
 	loop_timer_start(d->loop, &d->tick, 0);
 }
@@ -150,12 +155,11 @@ on_lost(void *ctx, const char *which)
 }
 
 static int
-on_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
-    struct err *e)
+on_envd(void *ctx, const struct envd_ask *q, struct err *e)
 {
 	const struct apid *d = ctx;
 
-	return api_envd_init(d->api, r, ref, fd, e);
+	return api_envd(d->api, q, e);
 }
 
 static void *
@@ -249,6 +253,7 @@ start_engine(struct apid *d, const struct conf *c, struct err *e)
 	struct engine_conf ec = {
 		.max_sandboxes = c->max_sandboxes,
 		.pool_slots = c->pool_slots,
+		.pool_size = c->pool_size,
 		.pids_max = c->pids_max,
 		.host_memory_mb = memory_mb(c),
 		.max_life_s = (uint64_t)c->max_timeout_h * 3600,
@@ -258,7 +263,7 @@ start_engine(struct apid *d, const struct conf *c, struct err *e)
 		.disk_mb = c->default_disk_mb,
 	};
 	struct engine_calls calls = {
-		.init = on_init,
+		.envd = on_envd,
 		.site = on_site,
 		.on_ready = on_ready,
 		.on_lost = on_lost,

@@ -29,6 +29,7 @@ int coppice_complain(const char *what, long status, const json_t *body);
 bool coppice_is_id(const char *s);
 
 int cmd_net(int argc, char **argv);
+int cmd_pool(int argc, char **argv);
 
 /* Looks over the machine; 0, or 1 if something is wrong. */
 int doctor(void);

@@ -17,6 +17,7 @@ usage(void)
 	      "       coppice inspect ID ...\n"
 	      "       coppice kill ID ... | --all\n"
 	      "       coppice status [-f FILE]\n"
+	      "       coppice pool [warm|drain] ...\n"
 	      "       coppice net VERB ...\n"
 	      "       coppice doctor\n"
 	      "       coppice reload [-f FILE]\n"
@@ -316,6 +317,7 @@ static const struct {
 	{ "inspect", cmd_inspect },
 	{ "kill", cmd_kill },
 	{ "status", cmd_status },
+	{ "pool", cmd_pool },
 	{ "net", cmd_net },
 	{ "doctor", cmd_doctor },
 	{ "reload", cmd_reload },

@@ -35,9 +35,8 @@ int api_listen(struct api *api, int fd, struct err *e);
 size_t api_busy(const struct api *api);
 void api_free(struct api *api);
 
-/* struct engine_calls.init, over HTTP; ctx is the struct api. */
-int api_envd_init(void *ctx, const struct sb_record *r, struct sb_ref ref,
-    int fd, struct err *e);
+/* struct engine_calls.envd, over HTTP; ctx is the struct api. */
+int api_envd(void *ctx, const struct envd_ask *q, struct err *e);
 /* Likewise .logs and .logs_stop. */
 void *api_envd_logs(struct api *api, const struct sb_record *r,
     struct sb_ref ref, int fd, uint64_t after, struct err *e);

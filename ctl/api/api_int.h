@@ -151,5 +151,8 @@ void get_templates(struct call *c);
 void get_templates_v2(struct call *c);
 void get_template(struct call *c);
 void get_alias(struct call *c);
+void get_pool(struct call *c);
+void post_pool_warm(struct call *c);
+void post_pool_drain(struct call *c);
 
 #endif

@@ -1,10 +1,15 @@
-/* envd_init.c - POST /init: who a sandbox is, told to its envd. */
+/*
+ * envd_init.c - what a sandbox's envd is told: who it is (POST /init), and
+ * what runs in it from the start (POST /start).
+ */
 #include "ctl/api/api_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "http/client.h"
 
 enum {
@@ -12,6 +17,7 @@ enum {
 	TIMEOUT_MS = 5000,
 	BODY_MAX = 1024 * 1024,
 	HEADER_MAX = 160,
+	WHY_MAX = 320,
 };
 
 struct init {
@@ -30,6 +36,19 @@ drop(struct init *i)
 	free(i);
 }
 
+/* A sandbox's words are hostile: one line of what can be printed. */
+static void
+tidy(const char *body, size_t n, char to[WHY_MAX])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n && len < WHY_MAX - 1; i++)
+		to[len++] = body[i] >= ' ' && body[i] < 127 ? body[i] : ' ';
+	while (len > 0 && to[len - 1] == ' ')
+		len--;
+	to[len] = '\0';
+}
+
 static void
 on_done(struct http_call *h, int status, const char *body, size_t n,
     const struct err *e)
@@ -37,15 +56,14 @@ on_done(struct http_call *h, int status, const char *body, size_t n,
 	struct init *i = h->ctx;
 	struct api *api = i->api;
 	struct sb_ref ref = i->ref;
-	struct err why = { .kind = ERR_NONE };
+	char why[WHY_MAX];
+	struct envd_said said = { .status = status, .fd = h->fd, .why = why };
 
-	/* Whatever a sandbox answers is hostile; only the status counts. */
-	(void)body;
-	(void)n;
+	tidy(body, n, why);
 	if (e != NULL)
-		why = *e;
+		said.e = *e;
 	drop(i);
-	engine_init_done(api->en, ref, status, &why);
+	engine_envd_said(api->en, ref, &said);
 }
 
 static void
@@ -65,41 +83,61 @@ identity(struct buf *b, const struct sb_record *r)
 	(void)buf_puts(b, "}");
 }
 
+static void
+command(struct buf *b, const struct template *t)
+{
+	(void)buf_puts(b, "{\"cmd\":");
+	out_string(b, t->start_cmd);
+	(void)buf_puts(b, ",\"ready\":");
+	out_string(b, t->ready_cmd);
+	(void)buf_puts(b, ",\"user\":");
+	out_string(b, t->start_user);
+	(void)buf_printf(b, ",\"timeoutMs\":%u,\"restart\":true}",
+	    t->start_timeout_s * 1000);
+}
+
 static int
-start(struct init *i, int fd, const struct sb_record *r, struct err *e)
+send_it(struct init *i, const struct envd_ask *q, struct err *e)
 {
 	static const char front[] =
 	    "Content-Type: application/json\r\nX-Coppice-Init: ";
 	char headers[HEADER_MAX], secret[SPAWN_SECRET_LEN * 2 + 1];
+	uint64_t timeout_ms = TIMEOUT_MS;
 	struct buf b;
 	int rc;
 
-	hex_text(r->secret, sizeof(r->secret), secret);
+	hex_text(q->r->secret, sizeof(q->r->secret), secret);
 	(void)snprintf(headers, sizeof(headers), "%s%s\r\n", front, secret);
 	buf_init(&b, BODY_MAX);
-	identity(&b, r);
-	rc = http_call_start(i->api->loop, &i->http, fd, SPAWN_ENVD_PORT,
-	    "POST", "/init", headers, b.data, b.len, ANSWER_MAX, TIMEOUT_MS, e);
+	if (q->start != NULL) {
+		command(&b, q->start);
+		timeout_ms += (uint64_t)q->start->start_timeout_s * 1000;
+	} else {
+		identity(&b, q->r);
+	}
+	rc = http_call_start(i->api->loop, &i->http, q->fd, SPAWN_ENVD_PORT,
+	    "POST", q->start != NULL ? "/start" : "/init", headers, b.data,
+	    b.len, ANSWER_MAX, timeout_ms, e);
 	buf_fini(&b);
 	return rc;
 }
 
 int
-api_envd_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
-    struct err *e)
+api_envd(void *ctx, const struct envd_ask *q, struct err *e)
 {
 	struct api *api = ctx;
 	struct init *i = calloc(1, sizeof(*i));
 
 	if (i == NULL) {
-		(void)close(fd);
+		(void)close(q->fd);
 		return err_sys(e, "init");
 	}
 	i->http.on_done = on_done;
 	i->http.ctx = i;
+	i->http.keep = q->keep;
 	i->api = api;
-	i->ref = ref;
-	if (start(i, fd, r, e) < 0) {
+	i->ref = q->ref;
+	if (send_it(i, q, e) < 0) {
 		free(i);
 		return -1;
 	}

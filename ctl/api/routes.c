@@ -30,7 +30,6 @@
 #define NO_TOKENS                                                              \
 	"Access tokens are not supported by this server: use an API key."
 #define NO_NODES "The node and admin API is not supported by this server."
-#define NO_POOL	 "The pool API is not supported by this server yet."
 #define NO_AUDIT "The audit API is not supported by this server yet."
 
 /*
@@ -147,9 +146,9 @@ const struct route routes[] = {
 	    NO_NODES },
 	{ "GET", "/clusters/{}/rigs/{}/errors", NULL, BODY_NONE, NO_NODES },
 
-	{ "GET", "/pool", NULL, BODY_NONE, NO_POOL },
-	{ "POST", "/pool/{}/warm", NULL, BODY_NONE, NO_POOL },
-	{ "POST", "/pool/{}/drain", NULL, BODY_NONE, NO_POOL },
+	{ "GET", "/pool", get_pool, BODY_NONE, NULL },
+	{ "POST", "/pool/{}/warm", post_pool_warm, BODY_REQUIRED, NULL },
+	{ "POST", "/pool/{}/drain", post_pool_drain, BODY_NONE, NULL },
 	{ "GET", "/audit/events", NULL, BODY_NONE, NO_AUDIT },
 };
 const size_t nroutes = countof(routes);

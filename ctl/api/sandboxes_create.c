@@ -2,6 +2,7 @@
 #include "ctl/api/api_int.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/own.h"
@@ -62,19 +63,30 @@ check(
 	return 0;
 }
 
-static void
-from_template(struct sb_record *r, const struct template *t)
+/* The template's variables, and over them the request's. */
+static int
+add_env(struct sb_record *r, const char *more, struct err *e)
 {
-	memcpy(r->template_id, t->id, sizeof(r->template_id));
-	memcpy(r->build_id, t->build_id, sizeof(r->build_id));
-	if (t->nnames > 0)
-		memcpy(r->alias, t->names[0], sizeof(r->alias));
-	memcpy(r->envd_version, t->envd_version, sizeof(r->envd_version));
-	memcpy(r->user, t->user, sizeof(r->user));
-	memcpy(r->workdir, t->workdir, sizeof(r->workdir));
-	r->cpu_count = t->cpu_count;
-	r->memory_mb = t->memory_mb;
-	r->disk_mb = t->disk_mb;
+	json_t *all, *over;
+	char *text = NULL;
+
+	if (more == NULL)
+		return 0;
+	if (r->env_json == NULL) {
+		r->env_json = strdup(more);
+		return r->env_json != NULL ? 0 : err_sys(e, "envVars");
+	}
+	all = json_loads(r->env_json, 0, NULL);
+	over = json_loads(more, 0, NULL);
+	if (all != NULL && json_object_update(all, over) == 0)
+		text = json_dumps(all, JSON_COMPACT);
+	json_decref(all);
+	json_decref(over);
+	if (text == NULL)
+		return err_sys(e, "envVars");
+	free(r->env_json);
+	r->env_json = text;
+	return 0;
 }
 
 /* Moves what b owns. */
@@ -84,7 +96,6 @@ from_body(struct sb_record *r, struct create_body *b)
 	r->has_metadata = b->has_metadata;
 	r->metadata = b->metadata;
 	b->metadata = (struct sb_pairs){ .n = 0 };
-	r->env_json = take(&b->env_json);
 	r->mcp_json = take(&b->mcp_json);
 	r->net = b->network.net;
 	b->network.net.json = NULL;
@@ -124,7 +135,12 @@ create(struct call *c, struct create_body *b, bool secure)
 		call_error(c, &e, "sandbox_capacity_unavailable");
 		return;
 	}
-	from_template(&create.r, t);
+	if (template_fill(t, &create.r, &e) < 0 ||
+	    add_env(&create.r, b->env_json, &e) < 0) {
+		sb_record_fini(&create.r);
+		call_error(c, &e, NULL);
+		return;
+	}
 	from_body(&create.r, b);
 	create.policy = b->network.policy;
 	b->network.policy.v = NULL;

@@ -29,6 +29,8 @@ doing(enum sb_state s)
 	case SB_PAUSED:
 		return "already paused";
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_GONE:
 	case SB_NSTATES:
@@ -82,6 +84,8 @@ try_kill(struct sandbox *sb, struct sb_wait *w)
 		refuse(sb, w);
 		break;
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_KILLING:
 	case SB_GONE:
@@ -135,6 +139,8 @@ try_pause(struct sandbox *sb, struct sb_wait *w)
 			refuse(sb, w);
 		break;
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_GONE:
 	case SB_NSTATES:
@@ -201,6 +207,8 @@ try_connect(struct sandbox *sb, struct sb_wait *w)
 		refuse(sb, w);
 		break;
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_GONE:
 	case SB_NSTATES:
@@ -230,6 +238,8 @@ try_resume(struct sandbox *sb, struct sb_wait *w)
 		wait_add(sb, w);
 		break;
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_KILLING:
 	case SB_GONE:
@@ -274,6 +284,8 @@ try_wake(struct sandbox *sb, struct sb_wait *w)
 		wait_add(sb, w);
 		break;
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_KILLING:
 	case SB_GONE:
@@ -305,6 +317,8 @@ try_time(struct sandbox *sb, struct sb_wait *w)
 		refuse(sb, w);
 		break;
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_PAUSED:
 	case SB_GONE:
@@ -337,6 +351,7 @@ engine_call(struct engine *en, const char *id, const struct sb_call *c)
 	struct sb_answer a = { .sb = NULL };
 	struct sb_wait *w;
 
+	pool_busy(en);
 	if (sb == NULL) {
 		sb_not_found(id, &a.err);
 		c->done(c->ctx, &a);

@@ -5,11 +5,8 @@
 
 #include "base/own.h"
 
-/* What a sandbox takes until it was measured. */
-enum { MEMORY_FLOOR = 16 * 1024 * 1024 };
-
-static enum step_rc
-store(void *obj, struct err *e)
+enum step_rc
+create_store(void *obj, struct err *e)
 {
 	struct sandbox *sb = obj;
 	struct store *st = sb->en->store;
@@ -29,8 +26,8 @@ store(void *obj, struct err *e)
 	return store_commit(st, e) < 0 ? STEP_FAIL : STEP_DONE;
 }
 
-static enum step_rc
-route(void *obj, struct err *e)
+enum step_rc
+create_route(void *obj, struct err *e)
 {
 	(void)e;
 	way_in_set(obj, SB_RUNNING);
@@ -42,9 +39,16 @@ static const struct step create_steps[] = {
 	{ "rules", step_rules, NULL }, /* closed with the slot */
 	{ "processes", step_spawn, NULL },
 	{ "envd", step_init, NULL },
-	{ "store", store, NULL },
-	{ "route", route, NULL },
+	{ "start", step_start, NULL },
+	{ "store", create_store, NULL },
+	{ "route", create_route, NULL },
 };
+
+static bool
+full(const struct engine *en)
+{
+	return en->slots.ntaken + en->nqueue - pool_going(en) >= en->slots.max;
+}
 
 int
 capacity_check(struct engine *en, const char **code, struct err *e)
@@ -52,13 +56,17 @@ capacity_check(struct engine *en, const char **code, struct err *e)
 	uint64_t budget = en->cf.host_memory_mb * 1024 * 1024;
 
 	*code = NULL;
-	if (slots_full(&en->slots) ||
-	    en->slots.ntaken + en->nqueue >= en->slots.max)
+	/* Whoever is here for real goes before those that are kept ready. */
+	while (full(en) && pool_give_up(en))
+		continue;
+	while (en->mem_used + POOL_MEMORY_FLOOR > budget && pool_give_up(en))
+		continue;
+	if (full(en))
 		return err_set(e, ERR_LIMIT,
 		    "you have reached the maximum number of concurrent "
 		    "sandboxes (%u)",
 		    en->slots.max);
-	if (en->mem_used + MEMORY_FLOOR > budget) {
+	if (en->mem_used + POOL_MEMORY_FLOOR > budget) {
 		*code = "sandbox_capacity_unavailable";
 		return err_set(e, ERR_BUSY,
 		    "the sandboxes of this host use %llu of %llu MiB: try "
@@ -69,14 +77,11 @@ capacity_check(struct engine *en, const char **code, struct err *e)
 	return 0;
 }
 
-static int
-identity(struct sb_create *c, struct err *e)
+int
+create_tokens(struct sb_create *c, struct err *e)
 {
 	struct sb_record *r = &c->r;
 
-	if (id_sandbox(r->id, e) < 0 ||
-	    id_bytes(r->secret, sizeof(r->secret), e) < 0)
-		return -1;
 	if (c->secure && id_token(r->envd_token, e) < 0)
 		return -1;
 	if (r->private_traffic && id_token(r->traffic_token, e) < 0)
@@ -90,7 +95,9 @@ begin(struct engine *en, struct sb_create *c, struct sb_answer *a)
 	struct sandbox *sb;
 
 	if (capacity_check(en, &a->code, &a->err) < 0 ||
-	    identity(c, &a->err) < 0)
+	    id_sandbox(c->r.id, &a->err) < 0 ||
+	    id_bytes(c->r.secret, sizeof(c->r.secret), &a->err) < 0 ||
+	    create_tokens(c, &a->err) < 0)
 		return NULL;
 	sb = registry_add(en, c->r.id, &a->err);
 	if (sb == NULL)
@@ -100,8 +107,7 @@ begin(struct engine *en, struct sb_create *c, struct sb_answer *a)
 	sb->policy = c->policy;
 	sb->create_done = c->done;
 	sb->create_ctx = c->ctx;
-	sb->mem_counted = MEMORY_FLOOR;
-	en->mem_used += MEMORY_FLOOR;
+	count_memory(sb, POOL_MEMORY_FLOOR);
 	/* They are the sandbox's now. */
 	c->r = (struct sb_record){ .state = SB_NONE };
 	c->policy = (struct sb_policy){ .v = NULL };
@@ -110,6 +116,14 @@ begin(struct engine *en, struct sb_create *c, struct sb_answer *a)
 
 void
 engine_create(struct engine *en, struct sb_create *c)
+{
+	pool_busy(en);
+	if (!pool_claim(en, c))
+		create_cold(en, c);
+}
+
+void
+create_cold(struct engine *en, struct sb_create *c)
 {
 	struct sb_answer a = { .sb = NULL };
 	struct sandbox *sb = begin(en, c, &a);
@@ -130,6 +144,10 @@ create_over(struct sandbox *sb, const struct err *e)
 	struct sb_answer a = { .sb = NULL };
 
 	init_stop(sb);
+	if (e != NULL && sb->claimed) {
+		claim_failed(sb);
+		return;
+	}
 	if (e != NULL) {
 		a.err = *e;
 		a.code = "sandbox_create_failed";
@@ -144,8 +162,10 @@ create_over(struct sandbox *sb, const struct err *e)
 		}
 		metrics_restart(
 		    &sb->metrics, (uint64_t)sb->r.started_ms * 1000);
+		sb->metrics.cpu_us = sb->warm_cpu_us;
 		deadline_from_end(sb);
 		logs_begin(sb, false);
+		sb_policy_fini(&sb->policy);
 		a.sb = sb;
 		a.gen = sb->r.gen;
 	}

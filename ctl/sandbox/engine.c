@@ -212,6 +212,7 @@ engine_free(struct engine *en)
 	loop_timer_stop(&en->timer);
 	loop_timer_stop(&en->sampler);
 	loop_timer_stop(&en->keeper);
+	pool_fini(en);
 	job_pool_free(en->jobs);
 	if (en->by_slot != NULL)
 		registry_fini(en);
@@ -294,6 +295,7 @@ engine_each(
 void
 engine_kill_all(struct engine *en)
 {
+	engine_pool_end(en);
 	for (uint32_t i = 1; i <= en->n; i++)
 		if (en->v[i] != NULL)
 			sandbox_kill(en->v[i], "admin");

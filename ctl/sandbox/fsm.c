@@ -4,6 +4,17 @@
 
 /* A cell that is not here is SB_NONE: the event is refused. */
 static const enum sb_state edges[SB_NSTATES][EV_NEVENTS] = {
+	[SB_WARMING] = {
+		[EV_READY] = SB_WARM,
+		[EV_FAILED] = SB_GONE,
+		[EV_KILL] = SB_WARMING,
+		[EV_DEAD] = SB_WARMING,
+	},
+	[SB_WARM] = {
+		[EV_CLAIM] = SB_CREATING,
+		[EV_KILL] = SB_KILLING,
+		[EV_DEAD] = SB_KILLING,
+	},
 	[SB_CREATING] = {
 		[EV_READY] = SB_RUNNING,
 		[EV_FAILED] = SB_GONE,
@@ -41,6 +52,8 @@ static const enum sb_state edges[SB_NSTATES][EV_NEVENTS] = {
 
 static const char *const states[SB_NSTATES] = {
 	[SB_NONE] = "none",
+	[SB_WARMING] = "warming",
+	[SB_WARM] = "warm",
 	[SB_CREATING] = "creating",
 	[SB_RUNNING] = "running",
 	[SB_PAUSING] = "pausing",
@@ -53,6 +66,7 @@ static const char *const states[SB_NSTATES] = {
 static const char *const events[EV_NEVENTS] = {
 	[EV_READY] = "ready",
 	[EV_FAILED] = "failed",
+	[EV_CLAIM] = "claim",
 	[EV_PAUSE] = "pause",
 	[EV_RESUME] = "resume",
 	[EV_KILL] = "kill",
@@ -80,7 +94,7 @@ fsm_event_name(enum sb_event ev)
 int
 fsm_state_from(const char *name, enum sb_state *out)
 {
-	for (unsigned s = SB_CREATING; s < SB_NSTATES; s++)
+	for (unsigned s = SB_WARMING; s < SB_NSTATES; s++)
 		if (strcmp(states[s], name) == 0) {
 			*out = (enum sb_state)s;
 			return 0;
@@ -108,7 +122,7 @@ fsm_dump(FILE *to)
 	for (unsigned ev = 0; ev < EV_NEVENTS; ev++)
 		fprintf(to, "---|");
 	fprintf(to, "\n");
-	for (unsigned s = SB_CREATING; s < SB_NSTATES; s++) {
+	for (unsigned s = SB_WARMING; s < SB_NSTATES; s++) {
 		fprintf(to, "| %s |", states[s]);
 		for (unsigned ev = 0; ev < EV_NEVENTS; ev++)
 			fprintf(to, " %s |",

@@ -8,7 +8,9 @@
 #include <stdio.h>
 
 enum sb_state {
-	SB_NONE, /* no such cell: the event is refused */
+	SB_NONE,    /* no such cell: the event is refused */
+	SB_WARMING, /* nobody's yet: pool.c stands it up ahead of need */
+	SB_WARM,
 	SB_CREATING,
 	SB_RUNNING,
 	SB_PAUSING,
@@ -22,6 +24,7 @@ enum sb_state {
 enum sb_event {
 	EV_READY,  /* the plan under way has ended well */
 	EV_FAILED, /* ... or badly, and is undone */
+	EV_CLAIM,  /* a create takes it */
 	EV_PAUSE,
 	EV_RESUME,
 	EV_KILL, /* asked for, or its time is over */

@@ -126,8 +126,18 @@ static const struct step kill_steps[] = {
 	{ "forget", forget, NULL },
 };
 
+/* Nobody has heard of it. */
+static const struct step member_steps[] = {
+	{ "processes", clear, NULL },
+};
+
 void
 kill_begin(struct sandbox *sb)
 {
+	if (sb->member) {
+		pool_leave(sb);
+		sandbox_plan(sb, member_steps, countof(member_steps));
+		return;
+	}
 	sandbox_plan(sb, kill_steps, countof(kill_steps));
 }

@@ -170,7 +170,8 @@ after_plan(struct sandbox *sb)
 {
 	bool died = sb->died, kill = sb->kill_later;
 
-	if (sb->busy || (sb->r.state != SB_RUNNING && sb->r.state != SB_PAUSED))
+	if (sb->busy || (sb->r.state != SB_RUNNING &&
+			    sb->r.state != SB_PAUSED && sb->r.state != SB_WARM))
 		return;
 	sb->died = sb->kill_later = false;
 	if (died)
@@ -194,7 +195,9 @@ plan_over(struct sandbox *sb, enum step_rc rc)
 		log_warn("sandbox.plan sbx=%s state=%s err=\"%s\"", sb->r.id,
 		    fsm_state_name(from), why.msg);
 	(void)sandbox_event(sb, e == NULL ? EV_READY : EV_FAILED, &ignored);
-	if (from == SB_CREATING)
+	if (from == SB_WARMING)
+		pool_over(sb, e);
+	else if (from == SB_CREATING)
 		create_over(sb, e);
 	else if (sb->r.state == SB_RUNNING)
 		run_again(sb, e);
@@ -245,13 +248,16 @@ sandbox_die(struct sandbox *sb)
 
 	log_info("sandbox.died sbx=%s state=%s", sb->r.id,
 	    fsm_state_name(sb->r.state));
+	if (sb->r.state == SB_WARM)
+		pool_died(sb);
 	if (sandbox_event(sb, EV_DEAD, &e) < 0)
 		return;
 	if (sb->r.state == SB_KILLING && !sb->busy) {
 		sb->kill_reason = "unknown";
 		kill_begin(sb);
 	} else if (sb->busy &&
-		   (sb->r.state == SB_CREATING || sb->r.state == SB_RESUMING)) {
+		   (sb->r.state == SB_WARMING || sb->r.state == SB_CREATING ||
+		       sb->r.state == SB_RESUMING)) {
 		err_set(&e, ERR_SYS, "its init ended");
 		plan_cancel(&sb->plan, &e);
 	}

@@ -181,6 +181,8 @@ may(const struct sandbox *sb, struct err *e)
 	case SB_KILLING:
 		return sb_busy(sb, e);
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_GONE:
 	case SB_NSTATES:
@@ -268,6 +270,7 @@ engine_network(struct engine *en, const char *id, struct sb_net_call *c)
 	struct net_op *op = NULL;
 	struct sb_answer a = { .sb = NULL };
 
+	pool_busy(en);
 	if (sb == NULL)
 		sb_not_found(id, &a.err);
 	else if ((op = calloc(1, sizeof(*op))) == NULL)

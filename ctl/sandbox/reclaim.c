@@ -19,6 +19,7 @@ finish(struct engine *en)
 	way_in_all(en);
 	sampler_init(en);
 	keeper_init(en);
+	pool_init(en);
 	log_info(
 	    "reclaim.done running=%u paused=%u", en->nrunning, en->npaused);
 	slots_want(&en->slots, en->nqueue);
@@ -221,6 +222,8 @@ missing(struct sandbox *sb)
 		sandbox_kill(sb, "orphaned");
 		break;
 	case SB_NONE:
+	case SB_WARMING:
+	case SB_WARM:
 	case SB_CREATING:
 	case SB_PAUSING:
 	case SB_RESUMING:

@@ -64,7 +64,7 @@ registry_add(struct engine *en, const char *id, struct err *e)
 	}
 	sb->en = en;
 	sb->ref = (struct sb_ref){ at, ++en->gens[at] };
-	sb->init_fd = -1;
+	sb->init_fd = sb->kept.fd = -1;
 	sb->wait_tail = &sb->waits;
 	sb->net_tail = &sb->net_head;
 	logs_new(sb);
@@ -89,6 +89,7 @@ registry_remove(struct sandbox *sb)
 	registry_slot(sb, (struct spawn_ref){ 0, 0 });
 	deadline_clear(&en->deadlines, &sb->deadline);
 	init_stop(sb);
+	pool_forget(sb);
 	sampler_forget(sb);
 	logs_stop(sb);
 	denials_fini(sb);

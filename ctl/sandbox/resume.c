@@ -67,6 +67,7 @@ static const struct step cold_steps[] = {
 	{ "rules", step_rules, NULL },
 	{ "processes", step_spawn_kept, NULL },
 	{ "envd", step_init, NULL },
+	{ "start", step_start, NULL },
 	{ "store", store, NULL },
 	{ "route", route, NULL },
 };

@@ -26,6 +26,7 @@ struct sb_ref {
 
 struct engine_conf {
 	uint32_t max_sandboxes, pool_slots, pids_max;
+	uint32_t pool_size; /* sandboxes kept ready, of a silent template */
 	uint64_t host_memory_mb;
 	uint64_t max_life_s;
 	bool policy_while_paused;
@@ -34,15 +35,31 @@ struct engine_conf {
 	struct np_addr resolver4, resolver6;	/* n 0: there is none */
 };
 
+/* A request to a sandbox's envd, on a socket of the sandbox. */
+struct envd_ask {
+	const struct sb_record *r;
+	struct sb_ref ref;
+	const struct template *start; /* POST /start with what it says; NULL:
+					 POST /init with what r says */
+	int fd;			      /* fresh or connected; taken */
+	bool keep;		      /* the connection is wanted back */
+};
+
+/* What came of it. */
+struct envd_said {
+	int status;	 /* of HTTP; 0: none came, and e says why */
+	int fd;		 /* the connection; -1 if there is none; taken */
+	struct err e;	 /* kind ERR_NONE unless status is 0 */
+	const char *why; /* the answer's text, "" if none; a sandbox's words */
+};
+
 /* What the engine asks of whoever speaks HTTP. */
 struct engine_calls {
 	/*
-	 * POST /init to envd on a fresh TCP socket of the sandbox, which is
-	 * taken; -1 only if it could not begin.  Then engine_init_done() with
-	 * the HTTP status, or 0 and what went wrong, comes once.
+	 * -1 only if it could not begin.  Then engine_envd_said() comes,
+	 * once, and not from in here.
 	 */
-	int (*init)(void *ctx, const struct sb_record *r, struct sb_ref ref,
-	    int fd, struct err *e);
+	int (*envd)(void *ctx, const struct envd_ask *q, struct err *e);
 	/* What the operator denies to all, as of now; privd has the same. */
 	int (*site)(void *ctx, struct np_site *out, struct err *e);
 	/* Recovery is over: requests may come. */
@@ -75,8 +92,8 @@ bool engine_ready(const struct engine *en);
 void engine_denials(struct engine *en, int fd);
 struct store *engine_store(struct engine *en);
 struct templates *engine_templates(struct engine *en);
-void engine_init_done(
-    struct engine *en, struct sb_ref ref, int status, const struct err *e);
+void engine_envd_said(
+    struct engine *en, struct sb_ref ref, struct envd_said *said);
 
 /* Hostile bytes: lines of envd's log. */
 void engine_logs_data(

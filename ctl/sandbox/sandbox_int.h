@@ -6,6 +6,7 @@
 #include "ctl/sandbox/denials.h"
 #include "ctl/sandbox/logs.h"
 #include "ctl/sandbox/plan.h"
+#include "ctl/sandbox/pool.h"
 #include "ctl/sandbox/sandbox.h"
 #include "ctl/sandbox/slots.h"
 #include "io/job.h"
@@ -68,9 +69,21 @@ struct sandbox {
 	int64_t resume_started_ms, resume_end_ms; /* if it fails */
 
 	int init_fd; /* a socket inside, -1 if none */
+	bool starting;
 	struct mono init_since;
 	struct loop_timer init_again;
 	unsigned init_tries;
+
+	/* The warm pool; see pool.c. */
+	bool member;   /* nobody's yet: no row, no route, no rules */
+	bool claimed;  /* ... and then somebody's */
+	bool given_up; /* it still has a slot, but not for long */
+	struct sandbox *pool_next;
+	struct loop_io kept; /* the connection to its envd, fd -1 if none */
+	struct mono kept_at;
+	uint64_t warm_cpu_us;
+	unsigned claim_left; /* answers that the claim waits for */
+	struct err claim_err;
 
 	struct sb_denials denials;
 	struct sb_metrics metrics;
@@ -115,6 +128,8 @@ struct engine {
 	uint32_t *by_slot; /* index of the tenant, 0 if none */
 	/* Those that wait for a slot. */
 	uint32_t queue_first, queue_last, nqueue;
+
+	struct pool pool;
 
 	struct {
 		uint32_t next, reserved;
@@ -181,6 +196,12 @@ enum step_rc step_rules(void *obj, struct err *e);
 enum step_rc step_spawn(void *obj, struct err *e);
 enum step_rc step_spawn_kept(void *obj, struct err *e);
 enum step_rc step_init(void *obj, struct err *e);
+/* The template's command, if it has one. */
+enum step_rc step_start(void *obj, struct err *e);
+/* The policy, as a birth; done ends what waits for it. */
+int rules_send(struct sandbox *sb, chan_done done, struct err *e);
+/* Out of the line of those that wait for slots. */
+void queue_drop(struct sandbox *sb);
 enum step_rc step_freeze(void *obj, struct err *e);
 void undo_freeze(void *obj);
 enum step_rc step_thaw(void *obj, struct err *e);
@@ -193,6 +214,11 @@ void step_reply(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r);
 /* create.c pause.c resume.c kill.c */
 int capacity_check(struct engine *en, const char **code, struct err *e);
 void create_over(struct sandbox *sb, const struct err *e);
+enum step_rc create_store(void *obj, struct err *e);
+enum step_rc create_route(void *obj, struct err *e);
+void create_cold(struct engine *en, struct sb_create *c);
+/* Gives a new sandbox its tokens. */
+int create_tokens(struct sb_create *c, struct err *e);
 void pause_begin(struct sandbox *sb, bool memory);
 void run_again(struct sandbox *sb, const struct err *e);
 void resume_begin(struct sandbox *sb, uint64_t timeout_s, bool memory);
@@ -249,6 +275,7 @@ void logs_stop(struct sandbox *sb);
 /* sampler.c keeper.c */
 void sampler_init(struct engine *en);
 void sampler_forget(struct sandbox *sb);
+void count_memory(struct sandbox *sb, uint64_t bytes);
 void keeper_init(struct engine *en);
 
 /* reclaim.c */

@@ -9,6 +9,7 @@
 enum {
 	INIT_WITHIN_MS = 10000, /* from the first attempt to give up */
 	INIT_PAUSE_MAX_MS = 50,
+	CLAIM_WITHIN_MS = 500, /* of a member that has answered before */
 };
 
 void
@@ -84,6 +85,22 @@ queue_take(struct engine *en)
 	en->queue_first = sb->queue_next;
 	en->nqueue--;
 	return sb;
+}
+
+void
+queue_drop(struct sandbox *sb)
+{
+	struct engine *en = sb->en;
+	uint32_t n = en->nqueue, at = en->queue_first;
+
+	en->nqueue = 0;
+	while (n-- > 0) {
+		struct sandbox *x = en->v[at];
+
+		at = x->queue_next;
+		if (x != sb)
+			queue_add(x);
+	}
 }
 
 enum step_rc
@@ -176,13 +193,11 @@ on_rules(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
 	sandbox_step_over(sb, r->u.rules.rc < 0 ? &r->u.rules.err : NULL);
 }
 
-/* The order is a promise: rules exist before the first process can send. */
-enum step_rc
-step_rules(void *obj, struct err *e)
+int
+rules_send(struct sandbox *sb, chan_done done, struct err *e)
 {
-	struct sandbox *sb = obj;
 	struct chan_ask how = {
-		.done = on_rules,
+		.done = done,
 		.ctx = sb->en,
 		.who = sb->ref.index,
 		.n = sb->ref.gen,
@@ -190,13 +205,18 @@ step_rules(void *obj, struct err *e)
 	uint32_t gen = counter_next(sb->en, STORE_GEN, e);
 
 	if (gen == 0)
-		return STEP_FAIL;
+		return -1;
 	sb->r.gen = sb->denials.tenant = gen;
 	denials_again(sb, gen);
-	return sb_policy_send(&sb->en->rules, &sb->policy, sb->r.slot.slot, gen,
-		   true, how, e) < 0
-		   ? STEP_FAIL
-		   : STEP_PENDING;
+	return sb_policy_send(
+	    &sb->en->rules, &sb->policy, sb->r.slot.slot, gen, true, how, e);
+}
+
+/* The order is a promise: rules exist before the first process can send. */
+enum step_rc
+step_rules(void *obj, struct err *e)
+{
+	return rules_send(obj, on_rules, e) < 0 ? STEP_FAIL : STEP_PENDING;
 }
 
 /* --- processes
@@ -266,13 +286,55 @@ init_stop(struct sandbox *sb)
 	drop_fd(&sb->init_fd);
 }
 
+/* A claim waits for more than this. */
+static void
+over(struct sandbox *sb, const struct err *e)
+{
+	if (sb->claim_left > 0)
+		claim_half(sb, e);
+	else
+		sandbox_step_over(sb, e);
+}
+
+/*
+ * A template that is gone has no command any more; what it left in the
+ * sandbox's files runs without.
+ */
+static const struct template *
+command_of(const struct sandbox *sb)
+{
+	const struct template *t =
+	    templates_by_id(&sb->en->templates, sb->r.template_id);
+
+	return t != NULL && (t->start_cmd[0] != '\0' || t->ready_cmd[0] != '\0')
+		   ? t
+		   : NULL;
+}
+
+/* 0: it is under way; 1: there is nothing to be said. */
 static int
-init_call(struct sandbox *sb, struct err *e)
+envd_call(struct sandbox *sb, struct err *e)
 {
 	struct engine *en = sb->en;
+	struct envd_ask q = { .r = &sb->r, .ref = sb->ref };
 
-	return en->calls.init(
-	    en->calls.ctx, &sb->r, sb->ref, take_fd(&sb->init_fd), e);
+	if (sb->starting && (q.start = command_of(sb)) == NULL)
+		return 1;
+	/* The start command follows on the same connection; and members of
+	 * the pool keep it for their claim. */
+	q.keep = sb->member || (!sb->starting && command_of(sb) != NULL);
+	q.fd = take_fd(&sb->init_fd);
+	return en->calls.envd(en->calls.ctx, &q, e);
+}
+
+static void
+envd_go(struct sandbox *sb)
+{
+	struct err e;
+	int rc = envd_call(sb, &e);
+
+	if (rc != 0)
+		over(sb, rc < 0 ? &e : NULL);
 }
 
 static void
@@ -286,13 +348,11 @@ on_socket(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
 		own_close(&fd);
 		err_set(&e, ERR_SYS, "no socket inside");
 		if (sb != NULL)
-			sandbox_step_over(
-			    sb, r->u.spawn.rc < 0 ? &r->u.spawn.err : &e);
+			over(sb, r->u.spawn.rc < 0 ? &r->u.spawn.err : &e);
 		return;
 	}
 	sb->init_fd = fd;
-	if (init_call(sb, &e) < 0)
-		sandbox_step_over(sb, &e);
+	envd_go(sb);
 }
 
 static void
@@ -313,9 +373,9 @@ on_init_again(struct loop_timer *w)
 	struct err e;
 
 	if (sb->plan.undoing)
-		sandbox_step_over(sb, &sb->plan.err);
+		over(sb, &sb->plan.err);
 	else if (chan_ask(&sb->en->spawn, &a, &e) < 0)
-		sandbox_step_over(sb, &e);
+		over(sb, &e);
 }
 
 static void
@@ -329,44 +389,78 @@ init_later(struct sandbox *sb)
 	loop_timer_start(sb->en->loop, &sb->init_again, ms);
 }
 
-enum step_rc
-step_init(void *obj, struct err *e)
+static enum step_rc
+envd_begin(struct sandbox *sb, bool starting, struct err *e)
 {
-	struct sandbox *sb = obj;
+	int rc;
 
+	sb->starting = starting;
 	sb->init_since = mono_now();
 	sb->init_tries = 0;
+	if (starting && command_of(sb) == NULL)
+		return STEP_DONE;
 	if (sb->init_fd < 0) {
 		init_later(sb); /* ask for a socket */
 		return STEP_PENDING;
 	}
-	return init_call(sb, e) < 0 ? STEP_FAIL : STEP_PENDING;
+	rc = envd_call(sb, e);
+	if (rc < 0)
+		return STEP_FAIL;
+	return rc > 0 ? STEP_DONE : STEP_PENDING;
+}
+
+enum step_rc
+step_init(void *obj, struct err *e)
+{
+	return envd_begin(obj, false, e);
+}
+
+enum step_rc
+step_start(void *obj, struct err *e)
+{
+	return envd_begin(obj, true, e);
+}
+
+/* A status is an answer, and final. */
+static void
+refused(const struct sandbox *sb, const struct envd_said *said, struct err *e)
+{
+	if (!sb->starting)
+		err_set(e, ERR_SYS, "envd answered %d to /init", said->status);
+	else
+		err_set(e, said->status == 504 ? ERR_BUSY : ERR_SYS, "%s",
+		    said->why[0] != '\0' ? said->why
+					 : "envd cannot start its command");
 }
 
 void
-engine_init_done(
-    struct engine *en, struct sb_ref ref, int status, const struct err *e)
+engine_envd_said(struct engine *en, struct sb_ref ref, struct envd_said *said)
 {
 	struct sandbox *sb = registry_get(en, ref);
 	struct err why;
 
-	if (sb == NULL)
-		return;
-	if (status == 204 || status == 200) {
-		sandbox_step_over(sb, NULL);
+	if (sb == NULL) {
+		own_close(&said->fd);
 		return;
 	}
-	/* Not listening yet; but a status is an answer, and final. */
-	if (status == 0 && !sb->plan.undoing &&
-	    mono_ms(sb->init_since, mono_now()) < INIT_WITHIN_MS) {
+	init_stop(sb);
+	sb->init_fd = take_fd(&said->fd);
+	if (said->status == 204 || said->status == 200) {
+		over(sb, NULL);
+		return;
+	}
+	/* Not listening yet? */
+	if (said->status == 0 && !sb->plan.undoing &&
+	    mono_ms(sb->init_since, mono_now()) <
+		(sb->claimed ? CLAIM_WITHIN_MS : INIT_WITHIN_MS)) {
 		init_later(sb);
 		return;
 	}
-	if (status != 0)
-		err_set(&why, ERR_SYS, "envd answered %d to /init", status);
+	if (said->status != 0)
+		refused(sb, said, &why);
 	else
-		why = *e;
-	sandbox_step_over(sb, &why);
+		why = said->e;
+	over(sb, &why);
 }
 
 /* --- freezing

@@ -108,6 +108,16 @@ take_text(const json_t *o, const char *name, char *to, size_t cap)
 		(void)snprintf(to, cap, "%s", s);
 }
 
+/* Names the field and, shortened, its value. */
+static int
+bad_value(const json_t *v, const char *name, const char *why, struct err *e)
+{
+	autofree char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	return err_set(e, ERR_INVALID, "\"%s\" %s: %.80s", name, why,
+	    text != NULL ? text : "?");
+}
+
 static void
 take_number(const json_t *o, const char *name, uint32_t *to)
 {
@@ -116,6 +126,111 @@ take_number(const json_t *o, const char *name, uint32_t *to)
 	if (n > 0 && n <= UINT32_MAX)
 		*to = (uint32_t)n;
 }
+
+/* --- what runs inside ----------------------------------------------------*/
+
+/* "" where there is none; *to is the template's. */
+static int
+take_command(const json_t *o, const char *name, char **to, struct err *e)
+{
+	const json_t *v = json_object_get(o, name);
+	const char *s = v == NULL ? "" : json_string_value(v);
+
+	if (s == NULL)
+		return bad_value(v, name, "is not a string", e);
+	if (strlen(s) != json_string_length(v) ||
+	    strlen(s) > TEMPLATE_COMMAND_MAX)
+		return err_set(e, ERR_INVALID,
+		    "\"%s\" has a NUL or is longer than %d bytes", name,
+		    TEMPLATE_COMMAND_MAX);
+	*to = strdup(s);
+	return *to != NULL ? 0 : err_sys(e, "\"%s\"", name);
+}
+
+static int
+take_whole(const json_t *o, const char *name, json_int_t least, json_int_t most,
+    json_int_t *to, struct err *e)
+{
+	const json_t *v = json_object_get(o, name);
+	char why[80];
+
+	if (v == NULL)
+		return 0;
+	if (json_is_integer(v) && json_integer_value(v) >= least &&
+	    json_integer_value(v) <= most) {
+		*to = json_integer_value(v);
+		return 0;
+	}
+	(void)snprintf(why, sizeof(why), "is not a number from %lld to %lld",
+	    (long long)least, (long long)most);
+	return bad_value(v, name, why, e);
+}
+
+static int
+take_user(
+    const json_t *o, const char *name, char *to, size_t cap, struct err *e)
+{
+	const json_t *v = json_object_get(o, name);
+	const char *s = json_string_value(v);
+
+	if (v == NULL)
+		return 0;
+	if (s == NULL || *s == '\0' || strlen(s) >= cap ||
+	    strpbrk(s, ":/ ") != NULL)
+		return bad_value(v, name, "is not the name of a user", e);
+	(void)snprintf(to, cap, "%s", s);
+	return 0;
+}
+
+static int
+take_env(const json_t *o, char **to, struct err *e)
+{
+	json_t *env = json_object_get(o, "env"), *v;
+	const char *name;
+
+	if (env == NULL)
+		return 0;
+	if (!json_is_object(env))
+		return bad_value(env, "env", "is not an object", e);
+	json_object_foreach (env, name, v) {
+		if (*name == '\0' || strchr(name, '=') != NULL)
+			return err_set(e, ERR_INVALID,
+			    "\"env\" has \"%.60s\", which is no name for a "
+			    "variable",
+			    name);
+		if (!json_is_string(v) ||
+		    strlen(json_string_value(v)) != json_string_length(v))
+			return bad_value(
+			    v, "env", "has a value that is no text", e);
+	}
+	*to = json_dumps(env, JSON_COMPACT);
+	if (*to == NULL)
+		return err_sys(e, "\"env\"");
+	if (strlen(*to) > TEMPLATE_ENV_MAX)
+		return err_set(e, ERR_INVALID,
+		    "\"env\" is longer than %d bytes", TEMPLATE_ENV_MAX);
+	return 0;
+}
+
+static int
+take_start(struct template *t, const json_t *o, struct err *e)
+{
+	json_int_t timeout = TEMPLATE_START_S, size = -1;
+
+	if (take_command(o, "startCmd", &t->start_cmd, e) < 0 ||
+	    take_command(o, "readyCmd", &t->ready_cmd, e) < 0 ||
+	    take_user(o, "startUser", t->start_user, sizeof(t->start_user), e) <
+		0 ||
+	    take_whole(
+		o, "startTimeoutS", 1, TEMPLATE_START_MAX_S, &timeout, e) < 0 ||
+	    take_whole(o, "poolSize", 0, TEMPLATE_POOL_MAX, &size, e) < 0)
+		return -1;
+	t->start_timeout_s = (uint32_t)timeout;
+	t->pool_size = (int32_t)size;
+	return take_env(o, &t->env_json, e);
+}
+
+/* --- files ----------------------------------------------------------------*/
 
 static void
 add_name(struct template *t, const char *name)
@@ -168,6 +283,15 @@ take_file(struct templates *all, struct template *t, const json_t *o,
 	    json_string_value(json_object_get(o, "createdAt")), changed_ms);
 }
 
+static void
+template_fini(struct template *t)
+{
+	free(t->start_cmd);
+	free(t->ready_cmd);
+	free(t->env_json);
+	t->start_cmd = t->ready_cmd = t->env_json = NULL;
+}
+
 static int
 read_one(
     struct templates *all, const char *path, struct template *t, struct err *e)
@@ -175,6 +299,7 @@ read_one(
 	json_error_t je;
 	struct stat st;
 	json_t *o;
+	int rc;
 
 	if (stat(path, &st) < 0)
 		return err_sys(e, "template %s", path);
@@ -191,14 +316,18 @@ read_one(
 		.envd_version = "0.6.13",
 		.user = "user",
 		.workdir = "/home/user",
+		.start_user = "root",
 	};
 	take_file(all, t, o, (int64_t)st.st_mtime * 1000);
+	rc = take_start(t, o, e);
 	json_decref(o);
-	if (!made_of(t->id, ""))
-		return err_set(e, ERR_SYS,
-		    "template %s: templateID \"%s\" is not of [a-z0-9]", path,
-		    t->id);
-	return 0;
+	if (rc == 0 && !made_of(t->id, ""))
+		rc = err_set(
+		    e, ERR_SYS, "templateID \"%s\" is not of [a-z0-9]", t->id);
+	if (rc == 0)
+		return 0;
+	template_fini(t);
+	return err_wrap(e, "template %s", path);
 }
 
 static int
@@ -240,17 +369,59 @@ add_dir(struct templates *t, struct templates *fresh, const char *name,
 		one.last_spawned_ms = old->last_spawned_ms;
 	}
 	room = realloc(fresh->v, (fresh->n + 1) * sizeof(one));
-	if (room == NULL)
+	if (room == NULL) {
+		template_fini(&one);
 		return err_sys(e, "templates");
+	}
 	fresh->v = room;
 	fresh->v[fresh->n++] = one;
 	return 0;
 }
 
+static uint64_t
+stamp_add(uint64_t stamp, uint64_t x)
+{
+	return (stamp ^ x) * 1099511628211u;
+}
+
+/* Whatever makes a file another one, and any file the less or more. */
+static uint64_t
+stamp_of(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *de;
+	char path[1024];
+	struct stat st;
+	uint64_t sum = 1;
+
+	while (d != NULL && (de = readdir(d)) != NULL) {
+		uint64_t one = 14695981039346656037u;
+
+		(void)snprintf(
+		    path, sizeof(path), "%s/%s/template.json", dir, de->d_name);
+		if (de->d_name[0] == '.' || stat(path, &st) < 0)
+			continue;
+		one = stamp_add(one, (uint64_t)st.st_ino);
+		one = stamp_add(one, (uint64_t)st.st_size);
+		one = stamp_add(one, (uint64_t)st.st_mtim.tv_sec);
+		one = stamp_add(one, (uint64_t)st.st_mtim.tv_nsec);
+		sum += one; /* in whatever order */
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	return sum;
+}
+
+bool
+templates_changed(const struct templates *t)
+{
+	return stamp_of(t->dir) != t->stamp;
+}
+
 int
 templates_read(struct templates *t, struct err *e)
 {
-	struct templates fresh = { 0 };
+	struct templates fresh = { .stamp = stamp_of(t->dir) };
 	DIR *d = opendir(t->dir);
 	const struct dirent *de;
 	int rc = 0;
@@ -265,20 +436,23 @@ templates_read(struct templates *t, struct err *e)
 	if (d != NULL)
 		(void)closedir(d);
 	if (rc < 0) {
-		free(fresh.v);
+		templates_fini(&fresh);
 		return -1;
 	}
 	if (fresh.n > 1)
 		qsort(fresh.v, fresh.n, sizeof(fresh.v[0]), by_id);
-	free(t->v);
+	templates_fini(t);
 	t->v = fresh.v;
 	t->n = fresh.n;
+	t->stamp = fresh.stamp;
 	return 0;
 }
 
 void
 templates_fini(struct templates *t)
 {
+	for (size_t i = 0; i < t->n; i++)
+		template_fini(&t->v[i]);
 	free(t->v);
 	t->v = NULL;
 	t->n = 0;
@@ -330,6 +504,34 @@ say_missing(const struct templates *t, const struct template_name *n,
 	why[strcspn(why, "\n")] = '\0';
 	return err_set(
 	    e, ERR_BUSY, "template '%.60s' is not there: %s", n->name, why);
+}
+
+struct template *
+templates_by_id(struct templates *t, const char *id)
+{
+	return find_id(t, id);
+}
+
+int
+template_fill(const struct template *t, struct sb_record *r, struct err *e)
+{
+	memcpy(r->template_id, t->id, sizeof(r->template_id));
+	memcpy(r->build_id, t->build_id, sizeof(r->build_id));
+	if (t->nnames > 0)
+		memcpy(r->alias, t->names[0], sizeof(r->alias));
+	memcpy(r->envd_version, t->envd_version, sizeof(r->envd_version));
+	memcpy(r->user, t->user, sizeof(r->user));
+	memcpy(r->workdir, t->workdir, sizeof(r->workdir));
+	r->cpu_count = t->cpu_count;
+	r->memory_mb = t->memory_mb;
+	r->disk_mb = t->disk_mb;
+	r->env_json = NULL;
+	if (t->env_json != NULL) {
+		r->env_json = strdup(t->env_json);
+		if (r->env_json == NULL)
+			return err_sys(e, "template %s", t->id);
+	}
+	return 0;
 }
 
 struct template *

@@ -10,7 +10,14 @@
 #include "base/err.h"
 #include "ctl/sandbox/record.h"
 
-enum { TEMPLATE_NAMES_MAX = 16 };
+enum {
+	TEMPLATE_NAMES_MAX = 16,
+	TEMPLATE_COMMAND_MAX = 32 * 1024,
+	TEMPLATE_ENV_MAX = 64 * 1024,
+	TEMPLATE_START_S = 20, /* where a template says nothing */
+	TEMPLATE_START_MAX_S = 600,
+	TEMPLATE_POOL_MAX = 1024,
+};
 
 /* The one team's name space: names are `coppice/base`. */
 #define TEMPLATE_SLUG "coppice"
@@ -24,6 +31,12 @@ struct template
 	uint32_t cpu_count, memory_mb, disk_mb;
 	char envd_version[24];
 	char user[64], workdir[256];
+	/* What runs in each of its sandboxes; "" for none. */
+	char *start_cmd, *ready_cmd;
+	char start_user[64];
+	uint32_t start_timeout_s;
+	char *env_json;	   /* an object of strings, or NULL */
+	int32_t pool_size; /* sandboxes kept ready; -1: it does not say */
 	int64_t created_ms, updated_ms;
 	uint64_t spawned; /* since this process began */
 	int64_t last_spawned_ms;
@@ -34,6 +47,7 @@ struct templates {
 	uint32_t cpu_count, memory_mb, disk_mb; /* where a file is silent */
 	struct template *v;			/* by id */
 	size_t n;
+	uint64_t stamp; /* of the files, as they were read */
 	struct mono read_at;
 	bool was_read;
 };
@@ -43,6 +57,13 @@ int templates_read(struct templates *t, struct err *e);
 void templates_fini(struct templates *t);
 /* Reads again if the last time is more than a second ago. */
 void templates_refresh(struct templates *t);
+
+/* Is there another file than those that were read, or one the less? */
+bool templates_changed(const struct templates *t);
+/* NULL if there is none, as far as was read; valid as above. */
+struct template *templates_by_id(struct templates *t, const char *id);
+/* What a sandbox has of its template. */
+int template_fill(const struct template *t, struct sb_record *r, struct err *e);
 
 /*
  * By id or by [namespace/]name[:tag]; looks at the disk again before it says

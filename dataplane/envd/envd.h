@@ -81,6 +81,7 @@ struct envd {
 	struct procs *procs;
 	struct watches *watches;
 	struct journal *journal;
+	struct start *start; /* NULL until it is asked for */
 };
 
 /* boot.c: reads `key=value` lines to the end; fd stays the caller's. */

@@ -48,6 +48,10 @@ struct proc {
 	size_t input_bytes;
 	bool in_closing;
 	struct sub *subs;
+	/* Whoever started it from in here; NULL if nobody cares. */
+	void (*on_said)(void *ctx, const char *kind, const void *p, size_t n);
+	void (*on_reaped)(void *ctx, int status);
+	void *said_ctx, *reaped_ctx;
 	struct loop_timer kill_at;
 	bool reaped;
 	bool cut; /* told to die: do not wait for its output */
@@ -106,6 +110,11 @@ struct spawn {
 };
 /* The pid, or -1: s->err is 0 if even the clone failed. */
 pid_t proc_spawn(struct spawn *s);
+
+/* proc_start.c */
+/* Runs what a StartRequest says, for nobody yet; NULL and why. */
+struct proc *proc_begin(
+    struct envd *d, const json_t *in, const struct user *u, struct err *e);
 
 /* proc_io.c */
 void proc_watch(struct proc *p);     /* begins to read and to write */

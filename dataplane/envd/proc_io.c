@@ -35,6 +35,8 @@ read_once(struct source *s)
 		return -1;
 	}
 	s->bytes += (uint64_t)n;
+	if (s->p->on_said != NULL)
+		s->p->on_said(s->p->said_ctx, s->kind, chunk, (size_t)n);
 	subs_data(s->p, s->kind, chunk, (size_t)n);
 	return 1;
 }

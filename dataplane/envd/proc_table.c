@@ -193,6 +193,8 @@ procs_reaped(struct procs *ps, pid_t pid, int status)
 	p->status = status;
 	/* What it wrote last is in its pipes. */
 	proc_drain(p);
+	if (p->on_reaped != NULL)
+		p->on_reaped(p->reaped_ctx, status);
 	proc_maybe_end(p);
 }
 

@@ -9,6 +9,7 @@
 #include "envd/connect.h"
 #include "envd/envd.h"
 #include "envd/journal.h"
+#include "envd/start.h"
 #include "envd/text.h"
 
 struct route {
@@ -23,6 +24,7 @@ static const struct route routes[] = {
 	{ "POST", "/files", files_put, true },
 	{ "POST", "/init", rest_init, true },
 	{ "GET", "/logs", rest_logs, true },
+	{ "POST", "/start", rest_start, true },
 	{ "POST", "/files/compose", files_compose, false },
 	{ "GET", "/envs", rest_envs, false },
 	{ "GET", "/metrics", rest_metrics, false },

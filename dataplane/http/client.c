@@ -26,8 +26,9 @@ struct http_call_priv {
 	uint64_t timeout_ms;
 	enum stage stage;
 	bool to_head;
-	bool streams; /* the body is handed on */
-	bool *gone;   /* to be set by whoever frees this */
+	bool streams;  /* the body is handed on */
+	bool *gone;    /* to be set by whoever frees this */
+	bool reusable; /* the answer is over, and the connection is not */
 };
 
 static void
@@ -51,8 +52,11 @@ finish(struct http_call_priv *p, int status, const struct err *e)
 	const char *body = buf_str(&p->body);
 
 	c->priv = NULL;
+	c->fd = -1;
 	loop_timer_stop(&p->timer);
 	loop_io_stop(&p->io);
+	if (c->keep && p->reusable)
+		c->fd = take_fd(&p->io.fd);
 	c->on_done(c, status, body != NULL ? body : "", p->body.len, e);
 	release(p);
 }
@@ -138,6 +142,7 @@ body_came(struct http_call_priv *p, const char *at, size_t n)
 				break;
 			return -1;
 		case HTTP1_END:
+			p->reusable = p->head.keep_alive && n == 0;
 			finish(p, p->head.ll.status_code, NULL);
 			return -1;
 		case HTTP1_BAD:
@@ -220,6 +225,21 @@ send_some(struct http_call_priv *p)
 	loop_io_set(p->io.loop, &p->io, LOOP_READ);
 }
 
+/* What does not work is found out in the loop, where it may be answered. */
+static void
+send_at_once(struct http_call_priv *p)
+{
+	ssize_t n = p->stage == SENDING
+			? send(p->io.fd, p->out.data, p->out.len, MSG_NOSIGNAL)
+			: -1;
+
+	if (n < 0)
+		return;
+	buf_consume(&p->out, (size_t)n);
+	if (p->out.len == 0)
+		p->stage = HEAD;
+}
+
 static void
 on_ready(struct loop_io *w, unsigned events)
 {
@@ -267,7 +287,8 @@ compose(struct http_call_priv *p, const char *method, const char *path,
 	if ((n > 0 || strcmp(method, "GET") != 0) &&
 	    buf_printf(b, "Content-Length: %zu\r\n", n) < 0)
 		return -1;
-	if (buf_puts(b, "Connection: close\r\n\r\n") < 0)
+	if (buf_puts(b, p->call->keep ? "\r\n" : "Connection: close\r\n\r\n") <
+	    0)
 		return -1;
 	return buf_add(b, body, n);
 }
@@ -282,7 +303,8 @@ begin(struct http_call_priv *p, uint16_t port, struct err *e)
 	};
 
 	if (connect(p->io.fd, (const struct sockaddr *)(const void *)&a,
-		sizeof(a)) == 0)
+		sizeof(a)) == 0 ||
+	    errno == EISCONN)
 		p->stage = SENDING;
 	else if (errno != EINPROGRESS)
 		return err_sys(e, "connect to port %u", port);
@@ -318,7 +340,8 @@ http_call_start(struct loop *l, struct http_call *c, int fd, uint16_t port,
 		return -1;
 	}
 	c->priv = p;
-	loop_io_set(l, &p->io, LOOP_WRITE);
+	send_at_once(p);
+	loop_io_set(l, &p->io, p->stage == HEAD ? LOOP_READ : LOOP_WRITE);
 	if (timeout_ms > 0)
 		loop_timer_start(l, &p->timer, timeout_ms);
 	return 0;

@@ -2,6 +2,7 @@
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,14 +21,19 @@ struct http_call {
 	 */
 	void (*on_data)(struct http_call *c, const char *p, size_t n);
 	void *ctx;
+	/* Ask for the connection to stay; then, in on_done, fd is what can
+	 * be used for another call (the callee's), or -1. */
+	bool keep;
+	int fd;
 	struct http_call_priv *priv;
 };
 
 /*
  * Connects fd (a fresh non-blocking TCP socket, in whatever namespace) to
- * 127.0.0.1:port, sends, reads at most max bytes of body, closes fd.  Takes
- * fd.  headers: "Name: value\r\n" lines, or NULL.  -1 only if it could not
- * even begin; on_done is not called then.
+ * 127.0.0.1:port, or uses it as it is if it is connected; sends, reads at most
+ * max bytes of body, closes fd unless it is to be kept.  Takes fd.  headers:
+ * "Name: value\r\n" lines, or NULL.  -1 only if it could not even begin;
+ * on_done is not called then.
  */
 int http_call_start(struct loop *l, struct http_call *c, int fd, uint16_t port,
     const char *method, const char *path, const char *headers, const void *body,

@@ -85,6 +85,9 @@ static const struct row {
 	    "How many sandboxes may exist, paused ones included." },
 	{ "pool_slots", K_U32, N(pool_slots), "16", 0, 4096, NULL,
 	    "Slots kept ready for sandboxes to come." },
+	{ "pool_size", K_U32, N(pool_size), "2", 0, 1024, NULL,
+	    "Sandboxes kept ready of each template that does not say; 0 is "
+	    "none." },
 	{ "default_cpu_count", K_U32, N(default_cpu_count), "2", 1, 1024, NULL,
 	    "Cores of a sandbox whose template does not say." },
 	{ "default_memory_mb", K_U32, N(default_memory_mb), "512", 64, 1048576,

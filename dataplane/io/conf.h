@@ -40,6 +40,7 @@ struct conf {
 	uint32_t id_base;	/* first host uid/gid for sandboxes */
 	uint32_t max_sandboxes; /* slots 1..max; 1 to 16383 */
 	uint32_t pool_slots;	/* slots kept ready */
+	uint32_t pool_size;	/* sandboxes kept ready, for each template */
 	uint32_t default_cpu_count, default_memory_mb, default_disk_mb;
 	uint32_t pids_max;  /* in one sandbox */
 	uint32_t max_flows; /* of one sandbox; what is 0 has no limit: */

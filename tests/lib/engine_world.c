@@ -96,12 +96,11 @@ on_lost(void *ctx, const char *which)
 }
 
 static int
-on_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
-    struct err *e)
+on_envd(void *ctx, const struct envd_ask *q, struct err *e)
 {
 	struct engine_world *w = ctx;
 
-	return fake_init(&w->fake, r, ref, fd, e);
+	return fake_envd(&w->fake, q, e);
 }
 
 static int
@@ -115,7 +114,7 @@ on_site(void *ctx, struct np_site *out, struct err *e)
 void
 world_start(struct engine_world *w)
 {
-	struct engine_calls calls = { .init = on_init,
+	struct engine_calls calls = { .envd = on_envd,
 		.site = on_site,
 		.on_ready = on_ready,
 		.on_lost = on_lost,

@@ -548,38 +548,46 @@ struct init {
 	struct fake_world *w;
 	struct engine *en;
 	struct sb_ref ref;
-	int status;
+	int status, fd;
 };
 
 static void
 init_done(void *arg)
 {
 	struct init *i = arg;
-	struct err e;
+	struct envd_said said = {
+		.status = i->status, .fd = i->fd, .why = "told to fail"
+	};
 
-	err_set(&e, ERR_SYS, "told to fail");
+	if (i->status == 0)
+		err_set(&said.e, ERR_SYS, "told to fail");
 	/* The engine may have been ended since. */
 	if (i->w->en == i->en)
-		engine_init_done(i->en, i->ref, i->status, &e);
+		engine_envd_said(i->en, i->ref, &said);
+	else
+		own_close(&said.fd);
 	free(i);
 }
 
 int
-fake_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
-    struct err *e)
+fake_envd(void *ctx, const struct envd_ask *q, struct err *e)
 {
 	struct fake_world *w = ctx;
 	struct init *i = malloc(sizeof(*i));
 
-	(void)r;
-	(void)close(fd);
 	if (i == NULL)
 		return err_sys(e, "init");
-	*i = (struct init){ w, w->en, ref, 204 };
+	*i = (struct init){ w, w->en, q->ref, 204, q->fd };
+	w->ninits += q->start == NULL;
+	w->nstarts += q->start != NULL;
 	if (w->refuse_connect)
 		i->status = 0;
-	else if (fails(w, FAKE_INIT))
+	else if (q->start == NULL && fails(w, FAKE_INIT))
 		i->status = 401;
+	else if (q->start != NULL && fails(w, FAKE_START))
+		i->status = 500;
+	if (i->status != 204 || !q->keep)
+		drop_fd(&i->fd);
 	loop_defer(w->loop, init_done, i);
 	return 0;
 }

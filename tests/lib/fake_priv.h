@@ -23,7 +23,8 @@ enum fake_step { /* what may be told to fail */
 	FAKE_SLOTS_ASK,
 	FAKE_SLOT,
 	FAKE_CREATE,
-	FAKE_INIT, /* the POST to envd; see fake_init() */
+	FAKE_INIT, /* the POST to envd; see fake_envd() */
+	FAKE_START,
 	FAKE_KILL,
 	FAKE_FREEZE,
 	FAKE_THAW,
@@ -65,6 +66,7 @@ struct fake_world {
 	uint32_t nsockets, ncut;
 	uint32_t revoked; /* by every APPLY */
 	unsigned asked[SPAWN_NTYPES], applied;
+	unsigned ninits, nstarts;
 	struct engine *en; /* for fake_init() */
 	struct fake_held *held;
 	struct seqpkt rules, spawn, proxy;
@@ -78,9 +80,8 @@ void fake_disconnect(struct fake_world *w);
 void fake_let_go(struct fake_world *w);
 /* Only what one of the two privds holds back. */
 void fake_let_go_of(struct fake_world *w, const struct seqpkt *who);
-/* engine_calls.init: 204 in the next round; closes fd. */
-int fake_init(void *ctx, const struct sb_record *r, struct sb_ref ref, int fd,
-    struct err *e);
+/* engine_calls.envd: 204 in the next round; keeps fd where it is to be. */
+int fake_envd(void *ctx, const struct envd_ask *q, struct err *e);
 /* Its init ends by itself. */
 void fake_die(struct fake_world *w, const char *id);
 /* The host reboots: no processes; files of frozen ones are kept. */

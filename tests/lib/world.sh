@@ -175,6 +175,14 @@ namespaces_stop() {
 
 # --- the daemon ---------------------------------------------------------------
 
+# Tests count slots and take the cold path, unless they ask for a pool.
+pool_size() {
+	case ${COP_CONF:-} in
+	*pool_size*) ;;
+	*) echo "pool_size = 0" ;;
+	esac
+}
+
 write_conf() {
 	cat >"$COP_STATE/coppiced.conf" <<-EOC
 	api_listen = 127.0.0.1:3000
@@ -184,6 +192,7 @@ write_conf() {
 	ipv6 = $([ -n "$inet6" ] && echo yes || echo no)
 	disk_image_mb = ${COP_DISK_MB:-6144}
 	log_level = ${COP_LOG:-debug}
+	$(pool_size)
 	${COP_CONF:-}
 	EOC
 	chmod 0644 "$COP_STATE/coppiced.conf"

@@ -15,7 +15,7 @@ reaches(enum sb_state from, enum sb_state to)
 	seen[from] = 1;
 	while (again) {
 		again = 0;
-		for (int s = SB_CREATING; s < SB_NSTATES; s++)
+		for (int s = SB_WARMING; s < SB_NSTATES; s++)
 			for (int ev = 0; seen[s] && ev < EV_NEVENTS; ev++) {
 				enum sb_state n = fsm_next(
 				    (enum sb_state)s, (enum sb_event)ev);
@@ -30,7 +30,7 @@ reaches(enum sb_state from, enum sb_state to)
 static void
 every_live_state_can_end(void)
 {
-	for (int s = SB_CREATING; s < SB_GONE; s++) {
+	for (int s = SB_WARMING; s < SB_GONE; s++) {
 		enum sb_state from = (enum sb_state)s;
 
 		CHECK(fsm_next(from, EV_KILL) != SB_NONE);
@@ -45,6 +45,11 @@ every_live_state_can_end(void)
 static void
 plans_end(void)
 {
+	CHECK(fsm_next(SB_WARMING, EV_READY) == SB_WARM);
+	CHECK(fsm_next(SB_WARMING, EV_FAILED) == SB_GONE);
+	CHECK(fsm_next(SB_WARMING, EV_CLAIM) == SB_NONE);
+	CHECK(fsm_next(SB_WARM, EV_CLAIM) == SB_CREATING);
+	CHECK(fsm_next(SB_RUNNING, EV_CLAIM) == SB_NONE);
 	CHECK(fsm_next(SB_CREATING, EV_READY) == SB_RUNNING);
 	CHECK(fsm_next(SB_CREATING, EV_FAILED) == SB_GONE);
 	CHECK(fsm_next(SB_PAUSING, EV_READY) == SB_PAUSED);
@@ -62,7 +67,7 @@ plans_end(void)
 static void
 names(void)
 {
-	for (int s = SB_CREATING; s < SB_NSTATES; s++) {
+	for (int s = SB_WARMING; s < SB_NSTATES; s++) {
 		enum sb_state back;
 
 		CHECK(fsm_state_from(fsm_state_name((enum sb_state)s), &back) ==

@@ -393,22 +393,21 @@ make_ends(
 }
 
 static void
-adopt(struct rpc *c, struct proc *p, struct ends *x)
+adopt(struct envd *d, struct proc *p, struct ends *x)
 {
 	p->in.fd = take_fd(&x->ours[0]);
 	p->src[0].io.fd = take_fd(&x->ours[1]);
 	p->src[1].io.fd = take_fd(&x->ours[2]);
-	proc_add(c->d->procs, p);
+	proc_add(d->procs, p);
 	proc_watch(p);
-	/* The deadline of the request is the life of the process as well. */
-	if (c->has_timeout && c->timeout_ms > 0)
-		loop_timer_start(c->d->loop, &p->kill_at, c->timeout_ms);
 }
 
+/* c NULL: nobody asked but ourselves. */
 static void
-note_start(const struct rpc *c, const struct wish *w, const struct proc *p)
+note_start(const struct envd *d, const struct rpc *c, const struct wish *w,
+    const struct proc *p)
 {
-	struct journal *j = c->d->journal;
+	struct journal *j = d->journal;
 
 	journal_begin(j, J_INFO, "process", "process started");
 	journal_text(j, "event_type", "process_start");
@@ -418,37 +417,29 @@ note_start(const struct rpc *c, const struct wish *w, const struct proc *p)
 		journal_more(j, " ");
 		journal_more(j, json_string_value(json_array_get(w->args, i)));
 	}
-	if (c->has_timeout)
+	if (c != NULL && c->has_timeout)
 		journal_number(j, "request_timeout_ms", (int64_t)c->timeout_ms);
 	journal_end(j);
 }
 
 static struct proc *
-start(struct rpc *c, const json_t *in, struct err *e)
+begin(struct envd *d, const struct rpc *c, const json_t *in,
+    const struct wish *w, const struct user *u, struct err *e)
 {
-	struct user u;
-	struct wish w;
 	struct ends x;
 	char cwd[PATH_MAX];
 	struct proc *p;
 	pid_t pid = -1;
 
-	if (c->d->procs->n >= ENVD_PROCS_MAX) {
-		err_set(e, ERR_LIMIT, "%d processes are running already",
-		    ENVD_PROCS_MAX);
+	if (check_cwd(d, u, w->cwd, cwd, e) < 0 || make_ends(w, u, &x, e) < 0)
 		return NULL;
-	}
-	if (read_wish(in, &w, e) < 0 || request_user(c->d, c->r, &u, e) < 0 ||
-	    check_cwd(c->d, &u, w.cwd, cwd, e) < 0 ||
-	    make_ends(&w, &u, &x, e) < 0)
-		return NULL;
-	p = proc_new(&w, in);
+	p = proc_new(w, in);
 	if (p == NULL) {
 		close_ends(&x);
 		err_set(e, ERR_LIMIT, "no memory");
 		return NULL;
 	}
-	if (spawn(c->d, &w, &u, cwd, &x, &pid, e) < 0) {
+	if (spawn(d, w, u, cwd, &x, &pid, e) < 0) {
 		close_ends(&x);
 		free(p->config);
 		free(p->tag);
@@ -456,10 +447,45 @@ start(struct rpc *c, const json_t *in, struct err *e)
 		return NULL;
 	}
 	p->pid = pid;
-	note_start(c, &w, p);
-	adopt(c, p, &x);
+	note_start(d, c, w, p);
+	adopt(d, p, &x);
+	/* The deadline of the request is the life of the process as well. */
+	if (c != NULL && c->has_timeout && c->timeout_ms > 0)
+		loop_timer_start(d->loop, &p->kill_at, c->timeout_ms);
 	close_ends(&x);
 	return p;
+}
+
+static int
+room(const struct envd *d, struct err *e)
+{
+	if (d->procs->n < ENVD_PROCS_MAX)
+		return 0;
+	return err_set(
+	    e, ERR_LIMIT, "%d processes are running already", ENVD_PROCS_MAX);
+}
+
+struct proc *
+proc_begin(
+    struct envd *d, const json_t *in, const struct user *u, struct err *e)
+{
+	struct wish w;
+
+	if (room(d, e) < 0 || read_wish(in, &w, e) < 0)
+		return NULL;
+	return begin(d, NULL, in, &w, u, e);
+}
+
+static struct proc *
+start(struct rpc *c, const json_t *in, struct err *e)
+{
+	struct user u;
+	struct wish w;
+
+	if (room(c->d, e) < 0 || read_wish(in, &w, e) < 0 ||
+	    request_user(c->d, c->r, &u, e) < 0)
+		return NULL;
+	return begin(c->d, c, in, &w, &u, e);
 }
 
 void
