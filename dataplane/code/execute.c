@@ -15,7 +15,7 @@ complain(struct buf *to, const char *type, const char *key, struct jv sub,
 
 	if (rc == 0 && key != NULL)
 		rc = buf_printf(to, ",\"%s\"", key);
-	if (rc == 0 && sub.p != NULL) {
+	if (rc == 0 && sub.p != NULL && sub.n <= 1024) {
 		rc = buf_puts(to, ",");
 		if (rc == 0)
 			rc = jv_put(to, sub);
