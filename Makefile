@@ -144,7 +144,7 @@ $(eval $(call program,coppice-apid,ctl/apid_main.c,api sandbox site link http \
 $(eval $(call program,coppice-privd,ctl/priv/privd_main.c,priv substrate site \
   link netpolicy io base,libmnl libnftnl libcap-ng libseccomp,-lev -lpthread))
 $(eval $(call program,coppice-proxyd,dataplane/proxy/proxyd_main.c,proxy http \
-  io base,jansson,-lev))
+  io base,jansson libssl libcrypto,-lev))
 $(eval $(call program,coppice-egressd,dataplane/egress/egressd_main.c,egress \
   io base,,-lev))
 $(eval $(call program,netpolicy,netpolicy/netpolicy_main.c,npcmd npjson \

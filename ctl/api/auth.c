@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/own.h"
+#include "base/prefix.h"
 
 static void
 hash(const char *key, size_t n, uint8_t out[AUTH_HASH])
@@ -162,4 +163,16 @@ auth_host_is_local(const char *host, const char *domain)
 		return true;
 	(void)snprintf(ours, sizeof(ours), "api.%s", domain);
 	return *domain != '\0' && named(host, n, ours);
+}
+
+bool
+auth_peer_is_local(const char *peer)
+{
+	struct np_addr a;
+
+	if (peer == NULL)
+		return true; /* it came to our own listener */
+	if (np_addr_parse(peer, &a) < 0)
+		return false;
+	return a.family == NP_V4 ? a.n >> 24 == 127 : a.n == 1;
 }

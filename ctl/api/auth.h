@@ -35,5 +35,7 @@ int auth_check(const struct auth *a, const char *api_key,
 
 /* The name in a Host header is this machine's own, or `api.` and domain. */
 bool auth_host_is_local(const char *host, const char *domain);
+/* The peer that coppice-proxyd names is this machine; NULL: it names none. */
+bool auth_peer_is_local(const char *peer);
 
 #endif

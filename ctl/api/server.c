@@ -105,6 +105,14 @@ admit(struct api *api, struct http_req *r)
 		    "alone: check the Host header, or configure keys");
 		return -1;
 	}
+	/* coppice-proxyd passes on what came by TLS, and says from where. */
+	if (api->auth.n == 0 &&
+	    !auth_peer_is_local(http_req_header(r, "X-Coppice-Peer"))) {
+		reply_error(r, 403,
+		    "This server has no API keys and answers to this host "
+		    "alone: configure keys");
+		return -1;
+	}
 	if (auth_check(&api->auth, http_req_header(r, "X-API-Key"),
 		http_req_header(r, "Authorization"), &e) < 0) {
 		cors_headers(api, r);

@@ -92,6 +92,9 @@ listeners_open(
 	if (rc == 0)
 		rc = open_endpoint(&l->fd[L_WAY_IN], "way_in_listen",
 		    c->way_in_listen, wait_ms, e);
+	if (rc == 0 && c->tls_listen[0] != '\0')
+		rc = open_endpoint(
+		    &l->fd[L_TLS], "tls_listen", c->tls_listen, wait_ms, e);
 	if (rc == 0)
 		rc = open_patiently(&l->fd[L_DNS4U], key, "0.0.0.0", port,
 		    SOCK_DGRAM, wait_ms, e);

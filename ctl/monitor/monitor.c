@@ -46,6 +46,7 @@ struct monitor {
 	const struct monitor_options *opt;
 	char dir[4096];
 	struct listeners listen;
+	int tls;	      /* certificate and key; -1 without tls_listen */
 	pid_t pid[NCHILDREN]; /* -1: not running */
 	bool told[NCHILDREN]; /* SIGTERM was sent */
 	struct group core, egress;
@@ -177,7 +178,17 @@ start_proxyd(struct monitor *m, int route, int sock, struct err *e)
 	if (seqpkt_pair(ctl, e) < 0)
 		return -1;
 	proxy_args(m, &s, net4, net6);
+	spec_arg(&s, "-D");
+	spec_arg(&s, m->conf.domain);
+	if (m->conf.access_log)
+		spec_arg(&s, "-a");
 	spec_fd(&s, "way_in", m->listen.fd[L_WAY_IN]);
+	if (m->tls >= 0) {
+		spec_arg(&s, "-A");
+		spec_arg(&s, m->conf.api_listen);
+		spec_fd(&s, "way_in_tls", m->listen.fd[L_TLS]);
+		spec_fd(&s, "tls", m->tls);
+	}
 	spec_fd(&s, "route", route);
 	spec_fd(&s, "sock", sock);
 	spec_fd(&s, "ctl", ctl[1]);
@@ -190,14 +201,14 @@ start_proxyd(struct monitor *m, int route, int sock, struct err *e)
 	return rc;
 }
 
-/* Takes fd. */
+/* Takes fd; -1 hands over a word alone. */
 static int
 hand_over(struct monitor *m, int to, const char *name, int fd, struct err *e)
 {
 	struct child_handover h = { .name = "" };
 
 	(void)snprintf(h.name, sizeof(h.name), "%s", name);
-	return seqpkt_post(&m->ctl[to], &h, sizeof(h), &fd, 1, e);
+	return seqpkt_post(&m->ctl[to], &h, sizeof(h), &fd, fd >= 0, e);
 }
 
 /* What was denied goes from egressd to apid; either may be new. */
@@ -598,17 +609,64 @@ site_step(struct monitor *m)
 	(void)kill(m->pid[RULES], SIGHUP);
 }
 
+/* A new certificate; if it is not usable, the old one serves on. */
+static void
+take_tls(struct monitor *m)
+{
+	struct err e;
+	int fd, copy;
+
+	if (m->tls < 0)
+		return;
+	fd = tls_open(&m->conf, &e);
+	if (fd >= 0 && tls_same(fd, m->tls)) {
+		(void)close(fd);
+		return;
+	}
+	if (fd < 0 || tls_check(fd, m->dir, &e) < 0) {
+		log_error(
+		    "coppiced.reload err=\"%s\": the certificate stays", e.msg);
+		drop_fd(&fd);
+		return;
+	}
+	(void)close(m->tls);
+	m->tls = fd;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0 || hand_over(m, CTL_PROXYD, "tls", copy, &e) < 0)
+		log_error("coppiced.reload: the certificate stays");
+	else
+		log_info("coppiced.reload: another certificate");
+}
+
+/* What coppice-proxyd takes over while it runs. */
+static void
+reload_proxyd(struct monitor *m)
+{
+	struct err e;
+
+	take_tls(m);
+	if (hand_over(m, CTL_PROXYD,
+		m->conf.access_log ? "access_log yes" : "access_log no", -1,
+		&e) < 0)
+		log_error("coppiced.reload err=\"%s\"", e.msg);
+}
+
 static void
 on_hup(struct loop_signal *w, int signo)
 {
 	struct monitor *m = container_of(w, struct monitor, hup);
+	enum reload what;
 
 	(void)signo;
 	if (m->stopping)
 		return;
-	switch (reload_read(&m->conf, m->opt, &m->keys_file)) {
+	what = reload_read(&m->conf, m->opt, &m->keys_file);
+	if (what != RELOAD_BAD)
+		reload_proxyd(m);
+	switch (what) {
 	case RELOAD_BAD:
 	case RELOAD_NOTHING:
+	case RELOAD_PROXY:
 		return;
 	case RELOAD_SITE:
 		m->site_due = true;
@@ -650,17 +708,28 @@ monitor_init(
 		m->listen.fd[i] = -1;
 	for (int i = 0; i < NCTL; i++)
 		m->ctl[i].io.fd = -1;
-	m->ready.fd = -1;
+	m->ready.fd = m->tls = -1;
 	m->core.again.on_time = on_core_again;
 	m->core.kill.on_time = on_core_kill;
 	m->egress.again.on_time = on_egress_again;
 	m->egress.kill.on_time = on_egress_kill;
 }
 
+/* Before anything listens: a bad certificate is no way to begin. */
+static int
+begin_tls(struct monitor *m, struct err *e)
+{
+	if (m->conf.tls_listen[0] == '\0')
+		return 0;
+	m->tls = tls_open(&m->conf, e);
+	return m->tls < 0 ? -1 : tls_check(m->tls, m->dir, e);
+}
+
 static int
 begin(struct monitor *m, struct err *e)
 {
 	if (os_subreaper(e) < 0 || os_exe_dir(m->dir, sizeof(m->dir), e) < 0 ||
+	    begin_tls(m, e) < 0 ||
 	    listeners_open(&m->listen, &m->conf, BIND_WAIT_MS, e) < 0)
 		return -1;
 	m->loop = loop_new(e);
@@ -690,6 +759,7 @@ monitor_run(
 			rc = err_set(e, ERR_SYS, "the daemons do not start");
 	}
 	listeners_close(&m.listen);
+	drop_fd(&m.tls);
 	loop_free(m.loop);
 	return rc;
 }

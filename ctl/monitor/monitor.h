@@ -40,6 +40,7 @@ int os_exe_dir(char *to, size_t cap, struct err *e);
 enum {
 	L_API,
 	L_WAY_IN,
+	L_TLS,
 	L_DNS4U,
 	L_DNS4T,
 	L_DNS6U,
@@ -55,6 +56,15 @@ struct listeners {
 int listeners_open(
     struct listeners *l, const struct conf *c, unsigned wait_ms, struct err *e);
 void listeners_close(struct listeners *l);
+
+/* --- TLS
+ * ------------------------------------------------------------------*/
+
+/* What proxy/tls_msg.h says, sealed; -1 with an error that names the key. */
+int tls_open(const struct conf *c, struct err *e);
+bool tls_same(int a, int b);
+/* Has coppice-proxyd look at it, which says on stderr what is wrong. */
+int tls_check(int fd, const char *dir, struct err *e);
 
 /* --- one child -------------------------------------------------------------*/
 
@@ -110,7 +120,8 @@ void kept_fini(struct kept *k);
 enum reload {
 	RELOAD_BAD,	/* what is wrong has been said */
 	RELOAD_NOTHING, /* no value is another */
-	RELOAD_SITE,	/* privd takes it while it runs */
+	RELOAD_PROXY,	/* the way in takes it while it runs */
+	RELOAD_SITE,	/* ... and privd something, too */
 	RELOAD_ANEW,	/* all but coppice-proxyd must start again */
 };
 /* On success, c is what holds from now on. */

@@ -79,6 +79,18 @@ names(const struct conf *have, const struct conf *fresh, enum conf_when w,
 		(void)buf_printf(out, "%s%s", out->len > 0 ? "," : "", key);
 }
 
+static bool
+site_differs(const struct conf *have, const struct conf *fresh)
+{
+	const char *key;
+	size_t at = 0;
+
+	while ((key = conf_change(have, fresh, CONF_AT_ONCE, &at)) != NULL)
+		if (strncmp(key, "site_", 5) == 0)
+			return true;
+	return false;
+}
+
 bool
 keys_file_changed(const struct conf *c, struct stat *was)
 {
@@ -116,7 +128,7 @@ reload_read(
 	if (anew.len > 0)
 		what = RELOAD_ANEW;
 	else if (live.len > 0)
-		what = RELOAD_SITE;
+		what = site_differs(c, &fresh) ? RELOAD_SITE : RELOAD_PROXY;
 	if (what == RELOAD_NOTHING)
 		log_info("coppiced.reload: nothing is different");
 	else

@@ -49,6 +49,20 @@ static const struct row {
 	    NULL,
 	    "Where requests for what runs in sandboxes arrive: "
 	    "ADDRESS:PORT." },
+	{ "tls_listen", K_LISTEN, T(tls_listen), "", 0, 0, NULL,
+	    "Where the same arrives by TLS, and requests for api.DOMAIN, "
+	    "which go to api_listen: ADDRESS:PORT.  SDKs that know nothing "
+	    "but the domain come to port 443.  Empty: nowhere." },
+	{ "tls_cert", K_PATH, T(tls_cert), "", 0, 0, NULL,
+	    "PEM file with the certificate for *.DOMAIN, and behind it those "
+	    "that lead to its root.  A reload reads it and tls_key anew; "
+	    "connections that are open stay." },
+	{ "tls_key", K_PATH, T(tls_key), "", 0, 0, NULL,
+	    "PEM file with its key, without a password.  Root alone needs to "
+	    "be able to read it." },
+	{ "access_log", K_BOOL, T(access_log), "no", 0, 0, NULL,
+	    "Log a line for each request to a sandbox, up to 1000 a second: "
+	    "method, host, path without its query, status, bytes, time." },
 	{ "state_dir", K_PATH, T(state_dir), "/var/lib/coppice", 0, 0, NULL,
 	    "Directory of everything that must outlive the daemon." },
 	{ "domain", K_DOMAIN, T(domain), "", 0, 0, NULL,
@@ -246,7 +260,7 @@ endpoint(const char *v, bool bare, struct err *e)
 static int
 set_listen(const struct row *r, struct conf *c, const char *v, struct err *e)
 {
-	if (endpoint(v, false, e) < 0)
+	if ((*v != '\0' || *r->def != '\0') && endpoint(v, false, e) < 0)
 		return -1;
 	return set_text(r, c, v, e);
 }
@@ -513,6 +527,33 @@ blame(struct reading *r, const char *a, const char *b)
 }
 
 static void
+check_tls(struct reading *r)
+{
+	const struct conf *c = r->c;
+
+	if (c->tls_listen[0] == '\0')
+		return;
+	if (c->tls_cert[0] == '\0') {
+		blame(r, "tls_listen", "tls_cert");
+		complain(r, "tls_cert: tls_listen needs one");
+	}
+	if (c->tls_key[0] == '\0') {
+		blame(r, "tls_listen", "tls_key");
+		complain(r, "tls_key: tls_listen needs one");
+	}
+	if (strcmp(c->tls_listen, c->api_listen) == 0) {
+		blame(r, "tls_listen", "api_listen");
+		complain(
+		    r, "tls_listen: %s is api_listen's already", c->tls_listen);
+	}
+	if (strcmp(c->tls_listen, c->way_in_listen) == 0) {
+		blame(r, "tls_listen", "way_in_listen");
+		complain(r, "tls_listen: %s is way_in_listen's already",
+		    c->tls_listen);
+	}
+}
+
+static void
 check_together(struct reading *r)
 {
 	struct conf *c = r->c;
@@ -545,6 +586,7 @@ check_together(struct reading *r)
 		complain(r, "way_in_listen: %s is api_listen's already",
 		    c->way_in_listen);
 	}
+	check_tls(r);
 }
 
 static void

@@ -24,9 +24,12 @@ struct conf_prefix {
 struct conf {
 	char api_listen[CONF_TEXT_MAX];	   /* address:port, 127.0.0.1:3000 */
 	char way_in_listen[CONF_TEXT_MAX]; /* 127.0.0.1:3002 */
-	char state_dir[CONF_TEXT_MAX];	   /* /var/lib/coppice */
-	char domain[CONF_TEXT_MAX]; /* of sandbox URLs; "" = say nothing */
-	char log_level[16];	    /* error warn info debug */
+	char tls_listen[CONF_TEXT_MAX];	   /* "": no TLS */
+	char tls_cert[CONF_TEXT_MAX], tls_key[CONF_TEXT_MAX];
+	bool access_log;
+	char state_dir[CONF_TEXT_MAX]; /* /var/lib/coppice */
+	char domain[CONF_TEXT_MAX];    /* of sandbox URLs; "" = say nothing */
+	char log_level[16];	       /* error warn info debug */
 
 	struct np_prefix net4;	/* 10.78.0.0/16: a /31 for each slot */
 	struct np_prefix net6;	/* fd77::/64 */
@@ -80,7 +83,7 @@ enum conf_when {
  */
 const char *conf_change(
     const struct conf *a, const struct conf *b, enum conf_when w, size_t *at);
-/* The lists of prefixes of `from`: all that is CONF_AT_ONCE. */
+/* The lists of prefixes of `from`: what privd takes over at once. */
 void conf_take_site(struct conf *c, const struct conf *from);
 /* "key=value", the caller's; NULL without memory. */
 char *conf_key_text(const struct conf *c, const char *key);

@@ -7,11 +7,13 @@
 #include "io/conf_int.h"
 
 /* What sandboxes, sockets and files that exist were made from. */
-static const char *const fixed[] = { "api_listen", "way_in_listen", "state_dir",
-	"net4", "net6", "ipv6", "resolver_port", "id_base" };
+static const char *const fixed[] = { "api_listen", "way_in_listen",
+	"tls_listen", "state_dir", "net4", "net6", "ipv6", "resolver_port",
+	"id_base" };
 
-/* What coppice-privd takes over while it runs. */
-static const char *const live[] = { "site_deny", "site_allow" };
+/* What coppice-privd, or the way in, takes over while it runs. */
+static const char *const live[] = { "site_deny", "site_allow", "tls_cert",
+	"tls_key", "access_log" };
 
 static bool
 among(const char *const *v, size_t n, const char *key)

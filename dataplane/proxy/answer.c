@@ -96,6 +96,14 @@ with_port(struct conn *c, const char *message)
 {
 	char json[512];
 
+	if (c->route == &c->p->api) {
+		static const char away[] =
+		    "{\"code\":503,\"message\":\"The API does not answer\"}";
+
+		give(c, 503, JSON_TYPE, away, sizeof(away) - 1);
+		return;
+	}
+
 	(void)snprintf(json, sizeof(json),
 	    "{\"sandboxId\":\"%s\",\"message\":\"%s\",\"port\":%u,"
 	    "\"code\":502}",

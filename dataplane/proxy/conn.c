@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -36,6 +37,30 @@ side_init(struct side *s, int fd)
 	s->io.fd = fd;
 }
 
+ssize_t
+side_writev(struct side *s, const struct iovec *v, int n)
+{
+	return s->tls != NULL ? tls_writev(s->tls, v, n)
+			      : writev(s->io.fd, v, n);
+}
+
+/* Once all is said that there was to say. */
+void
+side_shut(struct side *s)
+{
+	s->shut = true;
+	s->ending = s->tls != NULL && tls_end(s->tls) == TLS_WANTS_WRITE;
+	if (!s->ending)
+		(void)shutdown(s->io.fd, SHUT_WR);
+}
+
+static ssize_t
+side_take(struct side *s, char *to, size_t room)
+{
+	return s->tls != NULL ? tls_read(s->tls, to, room)
+			      : read(s->io.fd, to, room);
+}
+
 /* 0 or more bytes, or -1: the connection is broken. */
 static int
 side_read(struct conn *c, struct side *s)
@@ -52,7 +77,7 @@ side_read(struct conn *c, struct side *s)
 	to = buf_room(&s->in, room);
 	if (to == NULL)
 		return -1;
-	n = read(s->io.fd, to, room);
+	n = side_take(s, to, room);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
 	if (n == 0) {
@@ -68,6 +93,25 @@ side_read(struct conn *c, struct side *s)
 	return 0;
 }
 
+/* A record is decrypted whole: what did not fit at first follows here. */
+static int
+side_read_all(struct conn *c, struct side *s)
+{
+	if (side_read(c, s) < 0)
+		return -1;
+	while (s->tls != NULL && !s->eof && tls_pending(s->tls) > 0) {
+		size_t more = tls_pending(s->tls);
+		char *to = buf_room(&s->in, more);
+		ssize_t n = to != NULL ? tls_read(s->tls, to, more) : -1;
+
+		if (n < 0)
+			return -1;
+		s->eof = n == 0;
+		buf_added(&s->in, (size_t)n);
+	}
+	return 0;
+}
+
 static void
 side_close(struct side *s, bool abrupt)
 {
@@ -79,6 +123,10 @@ side_close(struct side *s, bool abrupt)
 	if (abrupt)
 		(void)setsockopt(
 		    s->io.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	else if (s->tls != NULL && !s->shut)
+		(void)tls_end(s->tls); /* if there is room for it */
+	tls_free(s->tls);
+	s->tls = NULL;
 	drop_fd(&s->io.fd);
 }
 
@@ -202,9 +250,11 @@ watch(struct conn *c)
 	struct loop *l = c->p->loop;
 	unsigned want = 0;
 
+	if (c->state == C_TLS)
+		return; /* it waits for what handshake() says */
 	if (!c->c.eof && c->c.in.len < SIDE_MAX)
 		want |= LOOP_READ;
-	if (c->c.out.len > 0 || c->u.ok > 0 || c->piped > 0)
+	if (c->c.out.len > 0 || c->u.ok > 0 || c->piped > 0 || c->c.ending)
 		want |= LOOP_WRITE;
 	if (c->c.io.events != want)
 		loop_io_set(l, &c->c.io, want);
@@ -223,10 +273,46 @@ watch(struct conn *c)
 static void
 linger_step(struct conn *c)
 {
-	c->piped += c->c.in.len;
+	c->thrown += c->c.in.len;
 	buf_reset(&c->c.in);
-	if (c->c.eof || c->piped > LINGER_MAX)
+	if (c->c.eof || c->thrown > LINGER_MAX)
 		conn_kill(c, false);
+}
+
+/* Who took the port for a plain one is told so. */
+static void
+not_tls(struct conn *c)
+{
+	static const char answer[] =
+	    "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n"
+	    "Connection: close\r\n\r\n";
+
+	if (tls_was_plain(c->c.tls))
+		(void)send(c->c.io.fd, answer, sizeof(answer) - 1,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+	conn_kill(c, false);
+}
+
+/* True when it is done. */
+static bool
+handshake(struct conn *c)
+{
+	switch (tls_accept(c->c.tls)) {
+	case TLS_DONE:
+		c->state = C_HEAD;
+		c->since = loop_now(c->p->loop);
+		return true;
+	case TLS_WANTS_READ:
+		loop_io_set(c->p->loop, &c->c.io, LOOP_READ);
+		break;
+	case TLS_WANTS_WRITE:
+		loop_io_set(c->p->loop, &c->c.io, LOOP_WRITE);
+		break;
+	case TLS_FAILED:
+		not_tls(c);
+		break;
+	}
+	return false;
 }
 
 void
@@ -241,6 +327,9 @@ conn_advance(struct conn *c)
 	while (again && !c->dead) {
 		again = false;
 		switch (c->state) {
+		case C_TLS:
+			again = handshake(c);
+			break;
 		case C_HEAD:
 			again = request_try(c);
 			break;
@@ -269,7 +358,12 @@ on_client(struct loop_io *w, unsigned events)
 {
 	struct conn *c = container_of(w, struct conn, c.io);
 
-	if ((events & LOOP_READ) && side_read(c, &c->c) < 0) {
+	if (c->c.ending && tls_end(c->c.tls) != TLS_WANTS_WRITE) {
+		c->c.ending = false;
+		(void)shutdown(c->c.io.fd, SHUT_WR);
+	}
+	if (c->state != C_TLS && (events & LOOP_READ) &&
+	    side_read_all(c, &c->c) < 0) {
 		conn_kill(c, true);
 		return;
 	}
@@ -326,8 +420,36 @@ notice_death(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
 }
 
+/* A record may come behind what is held. */
+static int
+begin_tls(struct conn *c)
+{
+	c->c.tls = tls_new(c->p->tls, c->c.io.fd);
+	if (c->c.tls == NULL)
+		return -1;
+	c->c.in.max += TLS_RECORD_MAX;
+	c->state = C_TLS;
+	return 0;
+}
+
+static struct np_addr
+address_of(const struct sockaddr_storage *from)
+{
+	const struct sockaddr_in *a4 = (const void *)from;
+	const struct sockaddr_in6 *a6 = (const void *)from;
+	char text[INET6_ADDRSTRLEN] = "";
+	struct np_addr a = { 0, NP_V6 };
+
+	if (from->ss_family == AF_INET)
+		return (struct np_addr){ ntohl(a4->sin_addr.s_addr), NP_V4 };
+	if (from->ss_family == AF_INET6 &&
+	    inet_ntop(AF_INET6, &a6->sin6_addr, text, sizeof(text)) != NULL)
+		(void)np_addr_parse(text, &a);
+	return a;
+}
+
 static void
-conn_new(struct proxy *p, int fd)
+conn_new(struct proxy *p, int fd, const struct sockaddr_storage *from, bool tls)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	int on = 1;
@@ -339,12 +461,14 @@ conn_new(struct proxy *p, int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	notice_death(fd);
 	c->p = p;
+	c->peer = address_of(from);
 	side_init(&c->c, fd);
 	side_init(&c->u, -1);
 	buf_init(&c->again, OUT_MAX);
 	c->c.io.on_ready = on_client;
 	c->u.io.on_ready = on_upstream;
 	c->pipe[0] = c->pipe[1] = -1;
+	c->state = C_HEAD;
 	c->req.done = true;
 	c->since = loop_now(p->loop);
 	c->next = p->conns;
@@ -352,7 +476,12 @@ conn_new(struct proxy *p, int fd)
 		p->conns->prev = c;
 	p->conns = c;
 	p->nconns++;
-	watch(c);
+	if (tls && begin_tls(c) < 0)
+		conn_kill(c, false);
+	else if (tls)
+		conn_advance(c);
+	else
+		watch(c);
 }
 
 /* --- the listener
@@ -364,27 +493,29 @@ on_accept_again(struct loop_timer *w)
 	struct proxy *p = container_of(w, struct proxy, accept_again);
 
 	loop_io_set(p->loop, &p->listen, LOOP_READ);
+	if (p->listen_tls.fd >= 0)
+		loop_io_set(p->loop, &p->listen_tls, LOOP_READ);
 }
 
 static void
-on_listen(struct loop_io *w, unsigned events)
+take_clients(struct proxy *p, struct loop_io *w)
 {
-	struct proxy *p = container_of(w, struct proxy, listen);
-
-	(void)events;
 	for (int i = 0; i < ACCEPT_BUDGET; i++) {
-		int fd =
-		    accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+		socklen_t n = sizeof(from);
+		int fd = accept4(w->fd, (struct sockaddr *)&from, &n,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0 && p->nconns >= p->conns_max) {
 			(void)close(fd);
 			log_warn("way_in.full conns=%zu", p->nconns);
 		} else if (fd >= 0) {
-			conn_new(p, fd);
+			conn_new(p, fd, &from, w == &p->listen_tls);
 		} else if (errno == EMFILE || errno == ENFILE ||
 			   errno == ENOBUFS || errno == ENOMEM) {
 			log_error("way_in.accept err=\"%s\"", strerror(errno));
-			loop_io_stop(w);
+			loop_io_stop(&p->listen);
+			loop_io_stop(&p->listen_tls);
 			loop_timer_start(
 			    p->loop, &p->accept_again, ACCEPT_PAUSE_MS);
 			return;
@@ -392,6 +523,31 @@ on_listen(struct loop_io *w, unsigned events)
 			return;
 		}
 	}
+}
+
+static void
+on_listen(struct loop_io *w, unsigned events)
+{
+	(void)events;
+	take_clients(container_of(w, struct proxy, listen), w);
+}
+
+static void
+on_listen_tls(struct loop_io *w, unsigned events)
+{
+	(void)events;
+	take_clients(container_of(w, struct proxy, listen_tls), w);
+}
+
+void
+conn_listen(struct proxy *p, struct loop_io *w, int fd)
+{
+	p->accept_again.on_time = on_accept_again;
+	*w = (struct loop_io){
+		.on_ready = w == &p->listen ? on_listen : on_listen_tls,
+		.fd = fd,
+	};
+	loop_io_set(p->loop, w, LOOP_READ);
 }
 
 /* --- time
@@ -415,8 +571,8 @@ free_buffers(struct conn *c)
 static void
 sweep_idle(struct conn *c, uint64_t ms, struct mono now)
 {
-	uint64_t keep =
-	    c->port == TARGET_ENVD_PORT ? UP_IDLE_ENVD_MS : UP_IDLE_MS;
+	bool ours = c->port == TARGET_ENVD_PORT || c->route == &c->p->api;
+	uint64_t keep = ours ? UP_IDLE_ENVD_MS : UP_IDLE_MS;
 
 	if (c->c.in.len > 0 ? ms > HEAD_TIMEOUT_MS : ms > IDLE_TIMEOUT_MS)
 		conn_kill(c, false);
@@ -433,6 +589,10 @@ sweep_one(struct conn *c, struct mono now)
 	if (ms > KEEP_BUFFERS_MS)
 		free_buffers(c);
 	switch (c->state) {
+	case C_TLS:
+		if (ms > TLS_TIMEOUT_MS)
+			conn_kill(c, false);
+		break;
 	case C_HEAD:
 		sweep_idle(c, ms, now);
 		break;
@@ -483,12 +643,9 @@ on_sweep(struct loop_timer *w)
 }
 
 void
-conn_listen(struct proxy *p, int fd)
+conn_sweep(struct proxy *p)
 {
-	p->accept_again.on_time = on_accept_again;
 	p->sweep.on_time = on_sweep;
-	p->listen = (struct loop_io){ .on_ready = on_listen, .fd = fd };
-	loop_io_set(p->loop, &p->listen, LOOP_READ);
 	loop_timer_start(p->loop, &p->sweep, SWEEP_MS);
 }
 

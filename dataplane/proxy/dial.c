@@ -35,6 +35,10 @@ address(const struct conn *c, struct sockaddr_storage *to)
 	struct np_addr a = { p->net4.addr + own, NP_V4 };
 
 	memset(to, 0, sizeof(*to));
+	if (c->route == &p->api) {
+		memcpy(to, &p->api_at, p->api_len);
+		return p->api_len;
+	}
 	if (dial_family(c) == NP_V4) {
 		a4->sin_family = AF_INET;
 		a4->sin_port = htons(c->port);
@@ -67,6 +71,10 @@ on_pause_over(struct loop_timer *w)
 static void
 next_step(struct conn *c)
 {
+	if (c->route == &c->p->api) {
+		answer_closed_port(c);
+		return;
+	}
 	c->dial_step++;
 	if (c->dial_step == OWN6 && !c->p->ipv6)
 		c->dial_step++;
@@ -154,10 +162,15 @@ dial_socket(struct conn *c, int fd)
 static void
 try_step(struct conn *c)
 {
-	int fd = socks_take(c, dial_family(c));
+	struct proxy *p = c->p;
+	int fd = c->route == &p->api ? socket(p->api_at.ss_family,
+					   SOCK_STREAM | SOCK_CLOEXEC, 0)
+				     : socks_take(c, dial_family(c));
 
 	if (fd >= 0)
 		dial_socket(c, fd);
+	else if (c->route == &p->api)
+		answer_closed_port(c);
 }
 
 /* privd makes no socket there: the sandbox is gone, or going. */

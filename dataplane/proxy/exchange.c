@@ -95,8 +95,8 @@ flush(struct conn *c, struct side *to, struct side *from)
 			from->ok = 0;
 			return 0;
 		}
-		n = writev(
-		    to->io.fd, both ? v : v + 1, both && from->ok > 0 ? 2 : 1);
+		n = side_writev(
+		    to, both ? v : v + 1, both && from->ok > 0 ? 2 : 1);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -121,8 +121,7 @@ pass_end(struct side *to, const struct side *from)
 {
 	if (!from->eof || to->shut || from->ok > 0 || to->out.len > 0)
 		return;
-	to->shut = true;
-	(void)shutdown(to->io.fd, SHUT_WR);
+	side_shut(to);
 }
 
 /* --- the request's way in
@@ -354,8 +353,7 @@ request_over(struct conn *c)
 	}
 	conn_detach(c);
 	c->state = C_LINGER;
-	c->c.shut = true;
-	(void)shutdown(c->c.io.fd, SHUT_WR);
+	side_shut(&c->c);
 }
 
 bool

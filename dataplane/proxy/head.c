@@ -119,12 +119,22 @@ add_masked_host(struct buf *b, const char *mask, uint16_t port)
 	return buf_printf(b, "%s\r\n", mask);
 }
 
-/* What is between the proxy and its clients alone. */
+/* What is between the proxy and its clients, or the API, alone. */
 static bool
 ours(struct text name)
 {
 	return is(name, "e2b-traffic-access-token") ||
-	       is(name, "x-coppice-init");
+	       is(name, "x-coppice-init") || is(name, "x-coppice-peer");
+}
+
+/* To the API all connections of ours look as if from this host. */
+static int
+add_peer(struct conn *c)
+{
+	char text[NP_ADDR_TEXT];
+
+	return buf_printf(
+	    &c->u.out, "X-Coppice-Peer: %s\r\n", np_addr_text(c->peer, text));
 }
 
 static int
@@ -175,6 +185,8 @@ head_request(struct conn *c, const struct http1_head *h, const char *base)
 	if (c->upgrade &&
 	    (buf_puts(b, "Connection: Upgrade\r\n") < 0 ||
 		add(b, (struct text){ "Upgrade", 7 }, upgrade) < 0))
+		return -1;
+	if (c->route == &c->p->api && add_peer(c) < 0)
 		return -1;
 	return buf_puts(b, "\r\n");
 }

@@ -11,7 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/buf.h"
 #include "base/prefix.h"
@@ -20,6 +22,7 @@
 #include "io/seqpkt.h"
 #include "proxy/route_msg.h"
 #include "proxy/target.h"
+#include "proxy/tls.h"
 
 enum {
 	SIDE_MAX = 64 * 1024 - 1,  /* bytes held of one side */
@@ -27,6 +30,7 @@ enum {
 	HEAD_TIMEOUT_MS = 20000,   /* first byte of a head to its end */
 	IDLE_TIMEOUT_MS = 620000,  /* between requests, or in a body */
 	STALL_TIMEOUT_MS = 120000, /* a client that does not read */
+	TLS_TIMEOUT_MS = 10000,	   /* of a handshake */
 	DIAL_TIMEOUT_MS = 10000,
 	WAKE_TIMEOUT_MS = 30000, /* for a paused sandbox */
 	LINGER_MS = 2000,
@@ -61,11 +65,13 @@ struct route {
 
 struct side {
 	struct loop_io io; /* fd is -1 when there is none */
+	struct tls *tls;   /* of a client; NULL: its bytes are plain */
 	struct buf in, out;
 	size_t ok;
-	bool fast; /* fills what it is given to read into */
-	bool eof;  /* it will say nothing more */
-	bool shut; /* we shall say nothing more, or it does not listen */
+	bool fast;   /* fills what it is given to read into */
+	bool eof;    /* it will say nothing more */
+	bool shut;   /* we shall say nothing more, or it does not listen */
+	bool ending; /* that we do not is still to be said */
 };
 
 enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_EOF };
@@ -78,6 +84,7 @@ struct body {
 };
 
 enum conn_state {
+	C_TLS,	    /* shakes hands */
 	C_HEAD,	    /* waits for a request, or for the rest of its head */
 	C_ROUTE,    /* looks at its request's head again soon */
 	C_WAKE,	    /* waits for its sandbox, which is being resumed */
@@ -89,6 +96,7 @@ enum conn_state {
 
 struct conn {
 	struct proxy *p;
+	struct np_addr peer;
 	struct conn *next, *prev;   /* all */
 	struct conn *rnext, *rprev; /* of the route */
 	enum conn_state state;
@@ -119,11 +127,19 @@ struct conn {
 	unsigned dial_step, dial_round;
 	int pipe[2]; /* for splice; -1 when there is none */
 	size_t piped;
+	size_t thrown; /* while lingering */
 };
 
 struct proxy {
 	struct loop *loop;
-	struct loop_io listen;
+	struct loop_io listen, listen_tls;
+	struct tls_context *tls; /* of listen_tls */
+	char domain[256];
+	bool access_log;
+	/* api.DOMAIN, by TLS alone: where the API listens; length 0: nowhere */
+	struct route api;
+	struct sockaddr_storage api_at;
+	socklen_t api_len;
 	struct loop_timer accept_again, sweep;
 	struct seqpkt route_ch, sock_ch, ctl_ch;
 	struct route *routes[ROUTE_BUCKETS];
@@ -178,7 +194,12 @@ enum np_family dial_family(const struct conn *c);
 /* --- conn.c
  * -----------------------------------------------------------------*/
 
-void conn_listen(struct proxy *p, int fd);
+/* Listens at w; takes fd. */
+void conn_listen(struct proxy *p, struct loop_io *w, int fd);
+void conn_sweep(struct proxy *p); /* from now on, in turn */
+/* As writev() and shutdown(SHUT_WR), whatever the bytes go through. */
+ssize_t side_writev(struct side *s, const struct iovec *v, int n);
+void side_shut(struct side *s);
 void conn_advance(struct conn *c);
 /* Closes both sides; with `abrupt`, so that both notice. */
 void conn_kill(struct conn *c, bool abrupt);
@@ -224,6 +245,7 @@ int head_response(
 /* Each ends the request under way with an answer of ours. */
 void answer_bad(struct conn *c, int status, const char *why);
 void answer_not_found(struct conn *c, const char *id);
+/* Nobody listens there; of the API, nobody answers. */
 void answer_closed_port(struct conn *c);
 void answer_broken(struct conn *c);
 void answer_sandbox(

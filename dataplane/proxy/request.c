@@ -257,6 +257,27 @@ find_route(struct conn *c, const struct target *t, struct route **out)
 	return false;
 }
 
+static bool
+for_api(const struct conn *c)
+{
+	struct text host = head_get(&head, c->c.in.data, "host");
+
+	return c->c.tls != NULL && c->p->api_len > 0 &&
+	       target_is_api(host, c->p->domain);
+}
+
+/* To where coppice-apid listens, which judges by itself. */
+static void
+to_api(struct conn *c, const char *base, size_t len)
+{
+	const struct target t = { .id = "api" };
+
+	begin(c, &head, base);
+	buf_consume(&c->c.in, len);
+	c->head_seen = 0;
+	pass_on(c, &c->p->api, &t, &head, base);
+}
+
 /*
  * Consumes the head, and answers or gets the request on its way.  What base
  * points at stays as it is until the next read.
@@ -338,6 +359,8 @@ request_try(struct conn *c)
 		refuse(c, 400, "the request is not HTTP/1.1");
 	else if (http1_request(&head, in->data, (size_t)len) < 0)
 		refuse(c, head.status, head.why);
+	else if (for_api(c))
+		to_api(c, in->data, (size_t)len);
 	else
 		route(c, in->data, (size_t)len);
 	return !c->dead && c->state != C_ROUTE && c->state != C_WAKE;

@@ -138,6 +138,17 @@ target_find(struct text host, struct text id_header, struct text port_header,
 	return wrong != NULL ? wrong : take_id(id, out);
 }
 
+bool
+target_is_api(struct text host, const char *domain)
+{
+	struct text name = { NULL, 0 };
+
+	if (host.p != NULL && *domain != '\0')
+		name = host_name(host);
+	return name.n > 4 && strncasecmp(name.p, "api.", 4) == 0 &&
+	       equals((struct text){ name.p + 4, name.n - 4 }, domain);
+}
+
 /* --- paths
  * ------------------------------------------------------------------*/
 

@@ -30,6 +30,9 @@ struct target {
 const char *target_find(struct text host, struct text id_header,
     struct text port_header, struct target *out);
 
+/* Is the host api.DOMAIN?  Never, without a domain. */
+bool target_is_api(struct text host, const char *domain);
+
 /* The target in origin form, as it is passed on: a path, or the asterisk. */
 struct text target_origin(struct text target);
 

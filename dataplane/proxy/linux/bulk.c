@@ -34,6 +34,10 @@ bulk_fill(struct conn *c, size_t max)
 {
 	ssize_t n;
 
+	if (c->c.tls != NULL) {
+		errno = ENOSYS; /* it has to be encrypted here */
+		return -1;
+	}
 	if (c->pipe[0] < 0 && take_pipe(c) < 0)
 		return -1;
 	do
