@@ -1,0 +1,1 @@
+"""What the code interpreter adds to ipykernel."""
