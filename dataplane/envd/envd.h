@@ -32,7 +32,7 @@ enum {
 	ENVD_CONNS_MAX = 8192,
 	ENVD_PROCS_MAX = 4096,
 	ENVD_MESSAGE_MAX = 32 * 1024 * 1024, /* one request message */
-	ENVD_LISTING_MAX = 64 * 1024 * 1024, /* one reply message */
+	ENVD_LISTING_MAX = 32 * 1024 * 1024, /* one reply message */
 	ENVD_VARS_MAX = 4096,
 };
 

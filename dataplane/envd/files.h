@@ -14,6 +14,14 @@ bool files_allowed(struct http_req *r, const struct envd *d, const char *op);
 /* v1_ and the hash; text of at most 48 bytes. */
 void files_sign(const char *path, const char *op, const char *user,
     const char *token, const char *expiration, char to[64]);
+/*
+ * What has been opened, whatever it was a moment before: -1 with errno if it
+ * is a device or a pipe where a file was, or a file about envd itself, which
+ * nobody else in the sandbox could open either.
+ */
+int files_refused(int fd, const struct stat *st);
+/* The second of these alone. */
+int files_own(int fd, const struct stat *st);
 /* The user of the `username` parameter, else the default.  False: refused. */
 bool files_user(struct http_req *r, const struct envd *d, struct user *u);
 

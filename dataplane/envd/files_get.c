@@ -350,7 +350,8 @@ open_file(struct http_req *r, const char *path, struct download *x)
 		return false;
 	}
 	x->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (x->fd < 0 || fstat(x->fd, &x->st) < 0) {
+	if (x->fd < 0 || fstat(x->fd, &x->st) < 0 ||
+	    files_refused(x->fd, &x->st) < 0) {
 		rest_fail(
 		    r, 500, "error opening '%s': %s", path, strerror(errno));
 		return false;

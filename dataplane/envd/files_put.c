@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +33,14 @@ struct upload {
 	char *query; /* the `path` parameter; NULL: not given */
 	bool multipart;
 	struct multipart mp;
-	bool packed, unpacking;
+	bool packed; /* gzip; below: its first member, the one at hand, ended */
+	bool unpacked, member_ended;
 	z_stream z;
 	/* the file being written; fd -1: none, or a part to be ignored */
 	int fd;
 	char path[PATH_MAX];
 	struct buf gathered;
-	char **done; /* paths */
-	size_t ndone;
+	void *done; /* paths: a tree of tsearch() */
 	struct buf reply;
 	int status; /* of what went wrong; 0: nothing yet */
 };
@@ -48,14 +49,12 @@ static void
 upload_free(struct upload *u)
 {
 	drop_fd(&u->fd);
-	if (u->unpacking)
+	if (u->packed)
 		(void)inflateEnd(&u->z);
 	if (u->multipart)
 		multipart_fini(&u->mp);
 	meta_free(&u->meta);
-	for (size_t i = 0; i < u->ndone; i++)
-		free(u->done[i]);
-	free(u->done);
+	tdestroy(u->done, free);
 	free(u->query);
 	buf_fini(&u->gathered);
 	buf_fini(&u->reply);
@@ -166,7 +165,7 @@ open_target(struct upload *u, struct err *e)
 		err_set(e, ERR_SYS, "path '%.200s' is a directory", u->path);
 		return fail(u, 400, e);
 	}
-	if (u->fd < 0 || fstat(u->fd, &st) < 0)
+	if (u->fd < 0 || fstat(u->fd, &st) < 0 || files_own(u->fd, &st) < 0)
 		return write_failed(u, "opening", e);
 	if (fchown(u->fd, u->u.uid, u->u.gid) < 0)
 		return write_failed(u, "changing the owner of", e);
@@ -175,34 +174,36 @@ open_target(struct upload *u, struct err *e)
 	if (st.st_size > 0 && ftruncate(u->fd, 0) < 0)
 		return write_failed(u, "truncating", e);
 	if (meta_apply(&u->meta, u->fd, e) < 0)
-		return fail(u, is_no_space(e->sys_errno) ? 507 : 500, e);
+		return is_no_space(e->sys_errno) ? no_space(u, e)
+						 : fail(u, 500, e);
 	return 0;
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
 }
 
 static int
 note_path(struct upload *u, struct err *e)
 {
-	void *more;
+	char *path = strdup(u->path);
+	void *node = path != NULL ? tsearch(path, &u->done, by_text) : NULL;
 
-	for (size_t i = 0; i < u->ndone; i++)
-		if (strcmp(u->done[i], u->path) == 0) {
-			err_set(e, ERR_SYS,
-			    "you cannot upload multiple files to the same "
-			    "path '%.150s' in one upload request",
-			    u->path);
-			return fail(u, 400, e);
-		}
-	more = realloc(u->done, (u->ndone + 1) * sizeof(*u->done));
-	if (more != NULL) {
-		u->done = more;
-		u->done[u->ndone] = strdup(u->path);
-	}
-	if (more == NULL || u->done[u->ndone] == NULL) {
+	if (node == NULL) {
+		free(path);
 		err_set(e, ERR_LIMIT, "no memory");
 		return fail(u, 500, e);
 	}
-	u->ndone++;
-	return 0;
+	if (*(char **)node == path)
+		return 0;
+	free(path);
+	err_set(e, ERR_SYS,
+	    "you cannot upload multiple files to the same path '%.150s' in "
+	    "one upload request",
+	    u->path);
+	return fail(u, 400, e);
 }
 
 static int
@@ -219,9 +220,9 @@ begin_file(struct upload *u, const char *name, struct err *e)
 		err_set(e, ERR_SYS, "path '%.200s' is a directory", u->path);
 		return fail(u, 400, e);
 	}
-	if (path_make_parents(u->path, &u->u, false, e) < 0)
-		return fail(u, is_no_space(e->sys_errno) ? 507 : 500, e);
-	return open_target(u, e);
+	if (path_make_parents(u->path, &u->u, false, e) == 0)
+		return open_target(u, e);
+	return is_no_space(e->sys_errno) ? no_space(u, e) : fail(u, 500, e);
 }
 
 static int
@@ -312,14 +313,20 @@ unpack(struct upload *u, const char *p, size_t n, struct err *e)
 
 	u->z.next_in = unconst(p);
 	u->z.avail_in = (uInt)n;
-	while (rc == Z_OK && (u->z.avail_in > 0 || u->z.avail_out == 0)) {
-		bool fresh = u->z.total_in == 0;
+	u->z.avail_out = 1;
+	while (u->z.avail_in > 0 || (rc == Z_OK && u->z.avail_out == 0)) {
+		bool fresh = !u->unpacked && u->z.total_in == 0;
 
+		/* One member may follow another. */
+		if (u->member_ended)
+			(void)inflateReset(&u->z);
 		u->z.next_out = out;
 		u->z.avail_out = sizeof(out);
 		rc = inflate(&u->z, Z_NO_FLUSH);
 		if (rc == Z_BUF_ERROR)
 			return 0; /* all that came is used */
+		u->member_ended = rc == Z_STREAM_END;
+		u->unpacked |= rc == Z_STREAM_END;
 		if (rc != Z_OK && rc != Z_STREAM_END) {
 			err_set(e, ERR_SYS, "malformed gzip body");
 			return fail(
@@ -329,17 +336,16 @@ unpack(struct upload *u, const char *p, size_t n, struct err *e)
 			e) < 0)
 			return -1;
 	}
-	if (rc == Z_STREAM_END)
-		u->unpacking = false, (void)inflateEnd(&u->z);
 	return 0;
 }
 
 static int
 body_end(struct upload *u, struct err *e)
 {
-	if (u->packed && u->unpacking) {
+	if (u->packed && !u->member_ended) {
 		err_set(e, ERR_SYS, "gzip body: unexpected end");
-		return fail(u, u->z.total_in == 0 ? 400 : 500, e);
+		return fail(
+		    u, !u->unpacked && u->z.total_in == 0 ? 400 : 500, e);
 	}
 	if (!u->multipart)
 		return end_file(u, e);
@@ -369,10 +375,8 @@ on_data(struct http_req *r, const char *p, size_t n)
 
 	if (n == 0)
 		rc = body_end(u, &e);
-	else if (!u->packed)
-		rc = plain(u, p, n, &e);
 	else
-		rc = u->unpacking ? unpack(u, p, n, &e) : 0;
+		rc = u->packed ? unpack(u, p, n, &e) : plain(u, p, n, &e);
 	if (rc < 0)
 		rest_fail(r, u->status, "%s", e.msg);
 	else if (n == 0)
@@ -395,7 +399,7 @@ look_at_coding(struct upload *u)
 		    u->r, 400, "unsupported Content-Encoding: %.64s", coding);
 		return false;
 	}
-	u->packed = u->unpacking = inflateInit2(&u->z, 16 + MAX_WBITS) == Z_OK;
+	u->packed = inflateInit2(&u->z, 16 + MAX_WBITS) == Z_OK;
 	if (!u->packed)
 		rest_fail(u->r, 500, "no memory");
 	return u->packed;

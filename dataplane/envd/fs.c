@@ -1,17 +1,14 @@
 #include "envd/fs.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "envd/entry.h"
-#include "envd/proc.h"
 #include "envd/text.h"
 
 int
@@ -110,89 +107,4 @@ fs_move(struct rpc *c, const json_t *in)
 	else
 		rpc_fail(
 		    c, RPC_INTERNAL, "error renaming: %s", strerror(errno));
-}
-
-/* --- Remove ---------------------------------------------------------------*/
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path) < 0 && errno != ENOENT ? errno : 0;
-}
-
-/* In a copy of ourselves: a tree takes its time. */
-static int
-remove_tree(void *arg)
-{
-	int rc = nftw(arg, remove_one, 64, FTW_DEPTH | FTW_PHYS);
-
-	if (rc < 0)
-		rc = errno == ENOENT ? 0 : errno;
-	return rc > 0 && rc < 256 ? rc : rc != 0;
-}
-
-struct removal {
-	struct rpc *c; /* NULL: the client has gone */
-};
-
-static void
-removal_gone(struct rpc *c)
-{
-	struct removal *x = c->data;
-
-	x->c = NULL;
-}
-
-static void
-removed(void *ctx, int status)
-{
-	struct removal *x = ctx;
-	struct rpc *c = x->c;
-
-	free(x);
-	if (c == NULL)
-		return;
-	c->on_gone = NULL;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		rpc_reply(c, "{}", 2);
-	else
-		rpc_fail(c, RPC_INTERNAL,
-		    "error removing file or directory: %s",
-		    WIFEXITED(status) ? strerror(WEXITSTATUS(status))
-				      : "stopped");
-}
-
-void
-fs_remove(struct rpc *c, const json_t *in)
-{
-	char path[PATH_MAX];
-	struct removal *x;
-	struct user u;
-
-	if (fs_path(c, in, "path", &u, path) < 0)
-		return;
-	/* A file, a link or an empty directory. */
-	if (remove(path) == 0 || errno == ENOENT || errno == ENOTDIR) {
-		rpc_reply(c, "{}", 2);
-		return;
-	}
-	if (errno != ENOTEMPTY && errno != EEXIST) {
-		rpc_fail(c, RPC_INTERNAL,
-		    "error removing file or directory: %s", strerror(errno));
-		return;
-	}
-	x = calloc(1, sizeof(*x));
-	if (x == NULL ||
-	    proc_helper(c->d->procs, remove_tree, path, removed, x) < 0) {
-		free(x);
-		rpc_fail(c, RPC_INTERNAL,
-		    "error removing file or directory: %s", strerror(errno));
-		return;
-	}
-	x->c = c;
-	c->data = x;
-	c->on_gone = removal_gone;
 }

@@ -1,4 +1,7 @@
-/* filesystem.Filesystem/ListDir: depth first, names in byte order. */
+/*
+ * filesystem.Filesystem/ListDir: depth first, names in byte order.  A large
+ * tree is walked a little at a time, so that others are served meanwhile.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,41 +14,91 @@
 #include "envd/fs.h"
 #include "envd/text.h"
 
+enum {
+	SLICE_MS = 2,
+	ENTRY_LEAST = 100, /* bytes of an entry, its name aside */
+	/* Of all listings that are being made or wait for their readers. */
+	LISTINGS_MAX = 64 * 1024 * 1024,
+};
+
+/* A directory on the way down: its names, and how far we are. */
+struct level {
+	char **v;
+	size_t n, cap, at;
+	size_t shown, real; /* lengths of its path */
+};
+
 struct walk {
+	struct rpc *c; /* NULL: the client has gone */
+	struct loop *loop;
 	struct buf b;
+	struct level *levels;
+	size_t n, cap;
+	uint64_t depth;
+	size_t counted;	      /* of b, in being_made */
+	size_t promised;      /* bytes, at least, of what was found so far */
 	char shown[PATH_MAX]; /* below what was asked for */
 	char real[PATH_MAX];  /* below where that leads */
 	bool any;
 	struct err e;
 };
 
-struct names {
-	char **v;
-	size_t n, cap;
-};
+static size_t being_made; /* bytes, of all */
 
 static void
-names_free(struct names *x)
+level_free(struct level *l)
 {
-	for (size_t i = 0; i < x->n; i++)
-		free(x->v[i]);
-	free(x->v);
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	free(l->v);
+}
+
+static void
+walk_free(struct walk *w)
+{
+	being_made -= w->counted;
+	while (w->n > 0)
+		level_free(&w->levels[--w->n]);
+	free(w->levels);
+	buf_fini(&w->b);
+	free(w);
+}
+
+static void
+count(struct walk *w)
+{
+	being_made += w->b.len - w->counted;
+	w->counted = w->b.len;
 }
 
 static int
-names_add(struct names *x, const char *name)
+too_long(struct walk *w)
 {
-	if (x->n == x->cap) {
-		size_t cap = x->cap == 0 ? 32 : x->cap * 2;
-		void *more = realloc(x->v, cap * sizeof(*x->v));
+	return err_set(&w->e, ERR_TOOBIG, "the listing is too long");
+}
+
+/* --- one directory --------------------------------------------------------*/
+
+static int
+name_add(struct walk *w, struct level *l, const char *name)
+{
+	w->promised += ENTRY_LEAST + 2 * strlen(name);
+	if (w->promised > ENVD_LISTING_MAX)
+		return too_long(w);
+	if (l->n == l->cap) {
+		size_t cap = l->cap == 0 ? 32 : l->cap * 2;
+		void *more = realloc(l->v, cap * sizeof(*l->v));
 
 		if (more == NULL)
-			return -1;
-		x->v = more;
-		x->cap = cap;
+			return err_sys(&w->e, "error reading directory");
+		l->v = more;
+		l->cap = cap;
 	}
-	x->v[x->n] = strdup(name);
-	return x->v[x->n] != NULL ? (x->n++, 0) : -1;
+	l->v[l->n] = strdup(name);
+	if (l->v[l->n] == NULL)
+		return err_sys(&w->e, "error reading directory");
+	l->n++;
+	return 0;
 }
 
 static int
@@ -55,86 +108,153 @@ by_bytes(const void *a, const void *b)
 }
 
 static int
-read_names(const char *path, struct names *x, struct err *e)
+read_names(struct walk *w, struct level *l)
 {
-	DIR *dir = opendir(path);
+	DIR *dir = opendir(w->real);
 	const struct dirent *de;
 	int rc = 0;
 
 	if (dir == NULL)
-		return err_sys(e, "error reading directory '%s'", path);
-	errno = 0;
-	while (rc == 0 && (de = readdir(dir)) != NULL)
+		return err_sys(&w->e, "error reading directory '%s'", w->real);
+	for (errno = 0; rc == 0 && (de = readdir(dir)) != NULL; errno = 0)
 		if (strcmp(de->d_name, ".") != 0 &&
 		    strcmp(de->d_name, "..") != 0)
-			rc = names_add(x, de->d_name);
-	if (rc < 0 || errno != 0)
-		rc = err_sys(e, "error reading directory '%s'", path);
+			rc = name_add(w, l, de->d_name);
+	if (rc == 0 && errno != 0)
+		rc = err_sys(&w->e, "error reading directory '%s'", w->real);
 	(void)closedir(dir);
-	if (x->n > 1)
-		qsort(x->v, x->n, sizeof(*x->v), by_bytes);
+	if (l->n > 1)
+		qsort(l->v, l->n, sizeof(*l->v), by_bytes);
 	return rc;
 }
 
-/* The length before, so that it can be cut again; 0 if there is no room. */
-static size_t
+/* Goes down into what w->real is. */
+static int
+descend(struct walk *w)
+{
+	struct level *l;
+
+	if (w->n == w->cap) {
+		size_t cap = w->cap == 0 ? 8 : w->cap * 2;
+		void *more = realloc(w->levels, cap * sizeof(*w->levels));
+
+		if (more == NULL)
+			return err_sys(&w->e, "error reading directory");
+		w->levels = more;
+		w->cap = cap;
+	}
+	l = &w->levels[w->n++];
+	*l = (struct level){ .shown = strlen(w->shown),
+		.real = strlen(w->real) };
+	return read_names(w, l);
+}
+
+static int
 push(char path[PATH_MAX], const char *name)
 {
 	size_t len = strlen(path), n = strlen(name);
 	size_t slash = len > 0 && path[len - 1] != '/';
 
 	if (len + slash + n >= PATH_MAX)
-		return 0;
+		return -1;
 	if (slash)
 		path[len] = '/';
 	memcpy(path + len + slash, name, n + 1);
-	return len;
+	return 0;
 }
 
-static int walk(struct walk *w, uint64_t depth);
-
 static int
-one(struct walk *w, const char *name, uint64_t depth)
+one(struct walk *w, const char *name)
 {
-	size_t shown = push(w->shown, name), real = push(w->real, name);
 	size_t before = w->b.len;
 	struct stat st;
 	bool gone = false;
-	int rc = 0;
 
-	if (shown == 0 || real == 0)
+	if (push(w->shown, name) < 0 || push(w->real, name) < 0)
 		return err_set(
 		    &w->e, ERR_SYS, "path below '%.200s' too long", w->shown);
-	if (w->any)
-		rc = buf_puts(&w->b, ",");
-	if (rc == 0)
-		rc = entry_put(&w->b, w->shown, w->real, &gone, &w->e);
-	else
-		rc = err_set(&w->e, ERR_TOOBIG, "the listing is too long");
-	if (rc == 0) {
-		w->any = true;
-		if (depth > 1 && lstat(w->real, &st) == 0 &&
-		    S_ISDIR(st.st_mode))
-			rc = walk(w, depth - 1);
-	} else if (w->e.kind == ERR_SYS && gone) {
-		w->b.len = before; /* went away meanwhile */
-		rc = 0;
+	if (w->any && buf_puts(&w->b, ",") < 0)
+		return too_long(w);
+	if (entry_put(&w->b, w->shown, w->real, &gone, &w->e) < 0) {
+		w->b.len = before;
+		if (!gone)
+			return -1;
+		w->e = (struct err){ 0 }; /* went away meanwhile */
+		return 0;
 	}
-	w->shown[shown] = '\0';
-	w->real[real] = '\0';
-	return rc;
+	w->any = true;
+	count(w);
+	if (w->n < w->depth && lstat(w->real, &st) == 0 && S_ISDIR(st.st_mode))
+		return descend(w);
+	return 0;
+}
+
+/* --- all of it ------------------------------------------------------------*/
+
+static void
+reply(struct walk *w)
+{
+	struct rpc *c = w->c;
+
+	c->on_gone = NULL;
+	if (w->e.kind == ERR_TOOBIG || w->e.kind == ERR_LIMIT)
+		rpc_fail_err(c, &w->e);
+	else if (w->e.kind != ERR_NONE)
+		rpc_fail(c, RPC_INTERNAL, "%s", w->e.msg);
+	else if (!w->any)
+		rpc_reply(c, "{}", 2);
+	else if (buf_puts(&w->b, "]}") == 0)
+		rpc_reply(c, w->b.data, w->b.len);
+	else
+		rpc_fail(c, RPC_RESOURCE_EXHAUSTED, "the listing is too long");
+	walk_free(w);
 }
 
 static int
-walk(struct walk *w, uint64_t depth)
+room_for_more(struct walk *w)
 {
-	struct names x = { NULL, 0, 0 };
-	int rc = read_names(w->real, &x, &w->e);
+	if (being_made + http_server_queued(w->c->d->http) <= LISTINGS_MAX)
+		return 0;
+	return err_set(&w->e, ERR_LIMIT,
+	    "more than %d bytes of answers wait for their readers",
+	    LISTINGS_MAX);
+}
 
-	for (size_t i = 0; i < x.n && rc == 0; i++)
-		rc = one(w, x.v[i], depth);
-	names_free(&x);
-	return rc;
+static void
+on_more(void *arg)
+{
+	struct walk *w = arg;
+	struct mono began = mono_now();
+	int rc;
+
+	if (w->c == NULL) {
+		walk_free(w);
+		return;
+	}
+	rc = room_for_more(w);
+	while (rc == 0 && w->n > 0) {
+		struct level *l = &w->levels[w->n - 1];
+
+		w->shown[l->shown] = '\0';
+		w->real[l->real] = '\0';
+		if (l->at < l->n)
+			rc = one(w, l->v[l->at++]);
+		else
+			level_free(&w->levels[--w->n]);
+		if (rc == 0 && mono_ms(began, mono_now()) >= SLICE_MS) {
+			loop_defer(w->loop, on_more, w);
+			return;
+		}
+	}
+	reply(w);
+}
+
+static void
+on_gone(struct rpc *c)
+{
+	struct walk *w = c->data;
+
+	w->c = NULL;
 }
 
 /* Where the directory really is.  -1: the rpc has failed. */
@@ -166,31 +286,22 @@ really(struct rpc *c, const char *path, char real[PATH_MAX])
 }
 
 static void
-list(struct rpc *c, struct walk *w, uint64_t depth)
+begin(struct walk *w)
 {
-	struct buf *b = &w->b;
+	struct rpc *c = w->c;
 
-	buf_init(b, ENVD_LISTING_MAX);
-	if (buf_puts(b, "{\"entries\":[") == 0 &&
-	    walk(w, depth == 0 ? 1 : depth) == 0) {
-		if (w->any && buf_puts(b, "]}") == 0)
-			rpc_reply(c, b->data, b->len);
-		else if (!w->any)
-			rpc_reply(c, "{}", 2);
-		else
-			rpc_fail(c, RPC_RESOURCE_EXHAUSTED,
-			    "the listing is too long");
-	} else if (w->e.kind == ERR_TOOBIG)
-		rpc_fail_err(c, &w->e);
+	c->data = w;
+	c->on_gone = on_gone;
+	if (buf_puts(&w->b, "{\"entries\":[") < 0 || descend(w) < 0)
+		reply(w);
 	else
-		rpc_fail(c, RPC_INTERNAL, "%s", w->e.msg);
-	buf_fini(b);
+		on_more(w);
 }
 
 void
 fs_list_dir(struct rpc *c, const json_t *in)
 {
-	autofree struct walk *w = calloc(1, sizeof(*w));
+	struct walk *w = calloc(1, sizeof(*w));
 	uint64_t depth = 0;
 	struct user u;
 	struct err e;
@@ -199,11 +310,16 @@ fs_list_dir(struct rpc *c, const json_t *in)
 		rpc_fail(c, RPC_RESOURCE_EXHAUSTED, "no memory");
 		return;
 	}
-	if (field_uint(in, "depth", NULL, UINT32_MAX, &depth, &e) < 0) {
+	buf_init(&w->b, ENVD_LISTING_MAX);
+	if (field_uint(in, "depth", NULL, UINT32_MAX, &depth, &e) < 0)
 		rpc_fail_err(c, &e);
+	else if (fs_path(c, in, "path", &u, w->shown) == 0 &&
+		 really(c, w->shown, w->real) == 0) {
+		w->c = c;
+		w->loop = c->d->loop;
+		w->depth = depth == 0 ? 1 : depth;
+		begin(w);
 		return;
 	}
-	if (fs_path(c, in, "path", &u, w->shown) == 0 &&
-	    really(c, w->shown, w->real) == 0)
-		list(c, w, depth);
+	free(w);
 }

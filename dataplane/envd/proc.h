@@ -13,13 +13,18 @@
 enum {
 	PROC_PIPE_CHUNK = 32 * 1024, /* one read, one event */
 	PROC_PTY_CHUNK = 16 * 1024,
-	PROC_SUB_HIGH = 256 * 1024, /* waiting for a slow reader: stop */
-	PROC_SUB_LOW = 64 * 1024,
-	PROC_SUB_MAX = 4 * 1024 * 1024, /* behind the others: cut off */
+	/* What may wait for a slow reader, fewer of whom may have more each: */
+	PROC_SUB_MOST = 256 * 1024, /* then its process has to wait */
+	PROC_SUB_LEAST = 8 * 1024,
+	PROC_SUB_ALL = 16 * 1024 * 1024,
+	PROC_BEHIND_MOST = 4 * 1024 * 1024, /* behind the others: cut off */
+	PROC_BEHIND_LEAST = 64 * 1024,
+	PROC_BEHIND_ALL = 64 * 1024 * 1024,
 	PROC_INPUT_MAX = 64 * 1024 * 1024,
 	PROC_DRAIN_READS = 64, /* of what a dead process left in its pipes */
 	PROC_ENDED_MS = 30000, /* how long an exit can still be asked for */
 	PROC_ENDED_MAX = 1024,
+	PROC_HELPERS_MAX = 256,
 };
 
 struct procs *procs_new(struct envd *d, struct err *e);

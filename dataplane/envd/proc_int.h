@@ -78,10 +78,12 @@ struct procs {
 	struct envd *d;
 	struct proc *first;
 	size_t n;
+	size_t nsubs; /* of all of them together */
 	struct ended *ended, **ended_end;
 	size_t nended;
 	struct loop_timer forget;
 	struct helper *helpers;
+	size_t nhelpers;
 };
 
 /* proc_table.c */
@@ -110,6 +112,8 @@ struct spawn {
 };
 /* The pid, or -1: s->err is 0 if even the clone failed. */
 pid_t proc_spawn(struct spawn *s);
+/* Of /proc/self/oom_score_adj, open both ways; stays open. */
+void proc_spawn_oom(int fd);
 
 /* proc_start.c */
 /* Runs what a StartRequest says, for nobody yet; NULL and why. */
@@ -131,6 +135,8 @@ void proc_fail_inputs(struct proc *p, const char *why);
 /* proc_sub.c */
 struct sub *sub_new(struct proc *p, struct rpc *c);
 void subs_data(struct proc *p, const char *kind, const void *b, size_t n);
+/* How much may wait for each of those who listen to anything. */
+size_t subs_share(const struct procs *ps);
 /* True if somebody listens and nobody of them has room. */
 bool subs_all_full(const struct proc *p);
 void sub_start_event(struct rpc *c, pid_t pid);

@@ -25,7 +25,9 @@ static int
 read_once(struct source *s)
 {
 	static char chunk[PROC_PIPE_CHUNK];
-	ssize_t n = read(s->io.fd, chunk, s->chunk);
+	/* With many listeners all of their queues are short. */
+	size_t most = subs_share(s->p->all) / 2;
+	ssize_t n = read(s->io.fd, chunk, s->chunk < most ? s->chunk : most);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;

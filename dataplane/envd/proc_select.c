@@ -238,15 +238,14 @@ proc_send_signal(struct rpc *c, const json_t *in)
 		    "invalid signal: only "
 		    "SIGNAL_SIGKILL and "
 		    "SIGNAL_SIGTERM are sent");
-	else if (p->reaped)
-		rpc_fail(c, RPC_INTERNAL,
-		    "error sending signal: os: process already finished");
-	else if (kill(p->pid, sig) < 0)
+	else if (!p->reaped && kill(p->pid, sig) < 0)
 		rpc_fail(c, RPC_INTERNAL, "error sending signal: %s",
 		    strerror(errno));
 	else {
 		p->cut = true;
 		rpc_reply(c, "{}", 2);
+		/* It has ended already, and somebody holds its output. */
+		proc_maybe_end(p);
 	}
 }
 

@@ -10,6 +10,20 @@
 #include "base/own.h"
 #include "envd/proc_int.h"
 
+static size_t
+share(const struct procs *ps, size_t all, size_t least, size_t most)
+{
+	size_t n = all / (ps->nsubs > 0 ? ps->nsubs : 1);
+
+	return n < least ? least : n > most ? most : n;
+}
+
+size_t
+subs_share(const struct procs *ps)
+{
+	return share(ps, PROC_SUB_ALL, PROC_SUB_LEAST, PROC_SUB_MOST);
+}
+
 static void
 unlist(struct sub *s)
 {
@@ -31,6 +45,7 @@ on_gone(struct rpc *c)
 	struct sub *s = c->data;
 
 	loop_timer_stop(&s->keepalive);
+	c->d->procs->nsubs--;
 	unlist(s);
 	free(s);
 }
@@ -49,11 +64,13 @@ on_drain(struct http_req *r)
 static void
 sent(struct sub *s, size_t waiting)
 {
+	size_t high = subs_share(s->c->d->procs);
+
 	s->last = loop_now(s->c->d->loop);
-	if (waiting < PROC_SUB_HIGH || s->full)
+	if (waiting < high || s->full)
 		return;
 	s->full = true;
-	http_reply_on_drain(s->c->r, PROC_SUB_LOW, on_drain);
+	http_reply_on_drain(s->c->r, high / 4, on_drain);
 }
 
 /* Restarted by no event: when it fires, it looks how long ago one was. */
@@ -89,6 +106,7 @@ sub_new(struct proc *p, struct rpc *c)
 	p->subs = s;
 	c->data = s;
 	c->on_gone = on_gone;
+	c->d->procs->nsubs++;
 	s->keepalive.on_time = on_keepalive;
 	loop_timer_start(c->d->loop, &s->keepalive, c->keepalive_ms);
 	/* The others may have stopped it. */
@@ -99,6 +117,8 @@ sub_new(struct proc *p, struct rpc *c)
 void
 subs_data(struct proc *p, const char *kind, const void *b, size_t n)
 {
+	size_t behind =
+	    share(p->all, PROC_BEHIND_ALL, PROC_BEHIND_LEAST, PROC_BEHIND_MOST);
 	struct sub *s, *next;
 
 	for (s = p->subs; s != NULL; s = next) {
@@ -107,7 +127,7 @@ subs_data(struct proc *p, const char *kind, const void *b, size_t n)
 		next = s->next;
 		waiting = rpc_send_data(s->c, kind, b, n);
 		sent(s, waiting);
-		if (waiting > PROC_SUB_MAX)
+		if (waiting > behind)
 			rpc_fail(s->c, RPC_RESOURCE_EXHAUSTED,
 			    "too slow for the output of process %d",
 			    (int)p->pid);

@@ -1,6 +1,8 @@
 /* Which processes there are, and which have just ended. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "envd/proc_int.h"
 #include "base/own.h"
@@ -171,6 +173,7 @@ helper_reaped(struct procs *ps, pid_t pid, int status)
 		if (h->pid != pid)
 			continue;
 		*at = h->next;
+		ps->nhelpers--;
 		h->done(h->ctx, status);
 		free(h);
 		return true;
@@ -203,18 +206,27 @@ int
 proc_helper(struct procs *ps, int (*run)(void *arg), void *arg,
     void (*done)(void *ctx, int status), void *ctx)
 {
-	struct helper *h = malloc(sizeof(*h));
+	struct helper *h;
 	pid_t pid;
 
+	if (ps->nhelpers >= PROC_HELPERS_MAX) {
+		errno = EAGAIN;
+		return -1;
+	}
+	h = malloc(sizeof(*h));
 	if (h == NULL)
 		return -1;
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		/* Clients must see when we close their connections. */
+		(void)close_range(3, ~0u, 0);
 		_exit(run(arg));
+	}
 	if (pid < 0) {
 		free(h);
 		return -1;
 	}
+	ps->nhelpers++;
 	*h = (struct helper){ ps->helpers, pid, done, ctx };
 	ps->helpers = h;
 	return 0;

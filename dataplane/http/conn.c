@@ -26,13 +26,17 @@ conn_close(struct http_conn *c)
 	if (c->dead)
 		return;
 	c->dead = c->broken = true;
+	buf_reset(&c->out);
+	conn_count(c);
 	server_forget(c);
 	loop_io_stop(&c->io);
 	drop_fd(&c->io.fd);
 	drop_fd(&c->file_fd);
 	c->busy++;
-	if (c->r != NULL)
+	if (c->r != NULL) {
+		req_drop_body(c->r);
 		req_tell_gone(c->r);
+	}
 	c->busy--;
 	release(c);
 }
@@ -62,6 +66,9 @@ waits_for(const struct http_conn *c)
 		return TIMED_BODY;
 	if (c->r == NULL)
 		return c->in.len > 0 ? TIMED_HEAD : TIMED_IDLE;
+	/* Answered: the rest of its body is of no use to anybody. */
+	if (c->r->reply == REPLY_ENDED && !c->r->body_done)
+		return TIMED_LINGER;
 	if (!c->r->body_done && !c->r->paused)
 		return TIMED_BODY;
 	return UNTIMED;

@@ -73,6 +73,7 @@ struct http_conn {
 	struct http_req *r;
 	struct buf in;	/* read, not used yet; no memory while idle */
 	struct buf out; /* to be sent */
+	size_t counted; /* of it, in srv->queued */
 	size_t head_seen;
 	struct http_conn *prev, *next;	 /* all */
 	struct http_conn *tprev, *tnext; /* of those that wait as this one */
@@ -108,6 +109,8 @@ struct http_server {
 	struct listener *listeners;
 	struct http_conn *conns;
 	size_t nconns;
+	size_t queued;	  /* bytes to be sent, of all connections */
+	size_t collected; /* bytes of bodies, of all requests */
 	struct conn_list timed[TIMED_N];
 	uint32_t timeout_ms[TIMED_N];
 	struct loop_timer timer, accept_timer;
@@ -148,11 +151,15 @@ size_t conn_use(struct http_conn *c, const char *p, size_t n);
 struct http_req *req_new(
     struct http_conn *c, const struct http1_head *h, const char *p, size_t n);
 void req_tell_gone(struct http_req *r);
+/* What has been collected of it. */
+void req_drop_body(struct http_req *r);
 void req_free(struct http_req *r);
 
 /* send.c */
 /* Sends what waits; may mark the connection broken, never closes it. */
 void conn_send(struct http_conn *c);
+/* After its queue has changed. */
+void conn_count(struct http_conn *c);
 void conn_queue(struct http_conn *c, const void *p, size_t n);
 /* Both together, in one call if nothing waits. */
 void conn_send2(

@@ -6,25 +6,41 @@
 
 /* --- bodies ---------------------------------------------------------------*/
 
-static void
-collect(struct http_req *r, const char *p, size_t n)
+static bool
+room_for_all(const struct http_server *s, size_t n)
 {
-	if (r->too_long)
-		return;
-	if (buf_add(&r->collected, p, n) < 0) {
-		r->too_long = true;
-		buf_fini(&r->collected);
-	}
+	return s->lim.collect_max == 0 ||
+	       s->collected + n <= s->lim.collect_max;
 }
 
 static void
+collect(struct http_req *r, const char *p, size_t n)
+{
+	struct http_server *s = r->conn->srv;
+
+	if (r->too_long)
+		return;
+	if (room_for_all(s, n) && buf_add(&r->collected, p, n) == 0) {
+		s->collected += n;
+		return;
+	}
+	r->too_long = true;
+	req_drop_body(r);
+}
+
+/* It need not live as long as the request, which may be a stream. */
+static void
 tell_body(struct http_req *r)
 {
-	size_t n = r->collected.len;
-	const char *body = r->too_long ? NULL : buf_str(&r->collected);
+	struct http_server *s = r->conn->srv;
+	struct buf b = r->collected;
+	const char *body = r->too_long ? NULL : buf_str(&b);
 
+	buf_init(&r->collected, 0);
+	s->collected -= b.len;
 	r->mode = BODY_DISCARD;
-	r->on_body(r, body, body != NULL ? n : 0);
+	r->on_body(r, body, body != NULL ? b.len : 0);
+	buf_fini(&b);
 }
 
 static void

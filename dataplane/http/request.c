@@ -106,9 +106,17 @@ req_tell_gone(struct http_req *r)
 }
 
 void
+req_drop_body(struct http_req *r)
+{
+	if (r->collected.len > 0)
+		r->conn->srv->collected -= r->collected.len;
+	buf_fini(&r->collected);
+}
+
+void
 req_free(struct http_req *r)
 {
-	buf_fini(&r->collected);
+	req_drop_body(r);
 	buf_fini(&r->extra);
 	free(r);
 }

@@ -7,11 +7,19 @@
 #include "base/own.h"
 #include "http/http_int.h"
 
+void
+conn_count(struct http_conn *c)
+{
+	c->srv->queued += c->out.len - c->counted;
+	c->counted = c->out.len;
+}
+
 static void
 broke(struct http_conn *c)
 {
 	c->broken = true;
 	buf_reset(&c->out);
+	conn_count(c);
 	drop_fd(&c->file_fd);
 	server_kick(c);
 }
@@ -23,6 +31,7 @@ conn_queue(struct http_conn *c, const void *p, size_t n)
 		return;
 	if (buf_add(&c->out, p, n) < 0)
 		broke(c); /* its reader is too slow, or we have no memory */
+	conn_count(c);
 }
 
 static bool
@@ -115,6 +124,7 @@ conn_send(struct http_conn *c)
 	send_queue(c);
 	if (c->out.len == 0 && c->file_fd >= 0 && !c->broken)
 		send_file(c);
+	conn_count(c);
 }
 
 void

@@ -203,6 +203,31 @@ pause_accepting(struct http_server *s)
 	loop_timer_start(s->loop, &s->accept_timer, ACCEPT_PAUSE_MS);
 }
 
+/* At the limit, who has asked for nothing yet goes first, the oldest of them.
+ */
+static bool
+make_room(struct http_server *s)
+{
+	static const enum timed order[] = { TIMED_IDLE, TIMED_HEAD,
+		TIMED_LINGER };
+
+	for (size_t i = 0; i < countof(order); i++) {
+		struct http_conn *c = s->timed[order[i]].first;
+
+		if (c != NULL && c->busy == 0) {
+			conn_close(c);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_full(const struct http_server *s)
+{
+	return s->lim.conns_max != 0 && s->nconns >= s->lim.conns_max;
+}
+
 static void
 on_acceptable(struct loop_io *w, unsigned events)
 {
@@ -218,11 +243,14 @@ on_acceptable(struct loop_io *w, unsigned events)
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
 		if (fd < 0) {
+			if ((errno == EMFILE || errno == ENFILE) &&
+			    make_room(s))
+				continue;
 			if (errno != EAGAIN)
 				pause_accepting(s);
 			return;
 		}
-		if (s->lim.conns_max != 0 && s->nconns >= s->lim.conns_max) {
+		if (is_full(s) && !make_room(s)) {
 			(void)close(fd);
 			continue;
 		}
@@ -285,6 +313,12 @@ size_t
 http_server_nconns(const struct http_server *s)
 {
 	return s->nconns;
+}
+
+size_t
+http_server_queued(const struct http_server *s)
+{
+	return s->queued;
 }
 
 void

@@ -25,7 +25,10 @@ struct http_limits {
 	uint32_t head_timeout_ms; /* from first byte to end of head; 0 = none */
 	uint32_t body_timeout_ms; /* between two pieces of body; 0 = none */
 	uint32_t idle_timeout_ms; /* between two requests; 0 = none */
-	uint32_t conns_max;	  /* more are closed at once; 0 = no limit */
+	/* Of bodies being collected, together: over it a body is too long. */
+	uint64_t collect_max; /* 0 = no limit */
+	/* Then the oldest idle one goes, or else the new one; 0 = no limit. */
+	uint32_t conns_max;
 };
 
 struct http_handler {
@@ -50,6 +53,8 @@ int http_server_listen(struct http_server *s, int fd, struct err *e);
 /* Closes listeners and connections. */
 void http_server_free(struct http_server *s);
 size_t http_server_nconns(const struct http_server *s);
+/* Bytes that wait for their readers, of all connections. */
+size_t http_server_queued(const struct http_server *s);
 
 /* --- asking --------------------------------------------------------------*/
 

@@ -24,8 +24,15 @@
  * parks, and on the word of privd becomes somebody.
  */
 
-/* Where things lie from the start; envd finds the first two there. */
-enum { FD_LISTEN = 3, FD_BOOT = 4, FD_CTL = 5, FD_ENVD = 6, FD_REST = 7 };
+/* Where things lie; envd finds the first two and the last there. */
+enum {
+	FD_LISTEN = 3,
+	FD_BOOT = 4,
+	FD_CTL = 5,
+	FD_ENVD = 6,
+	FD_REST = 7,
+	FD_OOM = 7
+};
 
 static int
 arrange_fds(const struct substrate *s, const struct init_fds *f, struct err *e)
@@ -314,6 +321,7 @@ static int
 last_steps(const struct substrate *s, const struct init_go *go, struct err *e)
 {
 	struct rlimit core = { 0, 0 };
+	int oom;
 
 	(void)umask(022);
 	if (getrlimit(RLIMIT_CORE, &core) == 0) {
@@ -326,6 +334,12 @@ last_steps(const struct substrate *s, const struct init_go *go, struct err *e)
 		return err_sys(e, "processors");
 	if (boot_record(&go->create, e) < 0)
 		return -1;
+	/* As envd, whom nobody may look at, we shall not be let in. */
+	oom = open("/proc/self/oom_score_adj", O_RDWR);
+	if (oom < 0 || (oom != FD_OOM && dup2(oom, FD_OOM) < 0))
+		return err_sys(e, "oom_score_adj");
+	if (oom != FD_OOM)
+		(void)close(oom);
 	/* Needs the rights that the exec takes away. */
 	return filter_install(&s->filters[FILTER_STARTED], e);
 }
@@ -334,7 +348,7 @@ static void
 become_envd(void)
 {
 	static const char *const argv[] = { "envd", "-listen-fd", "3",
-		"-boot-fd", "4", NULL };
+		"-boot-fd", "4", "-oom-fd", "7", NULL };
 	static const char *const env[] = {
 		"PATH=/usr/local/sbin:/usr/local/bin:"
 		"/usr/sbin:/usr/bin:/sbin:/bin",

@@ -41,10 +41,11 @@ compose_free(struct compose *x)
 static int
 append(int to, const char *path)
 {
-	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
 	ssize_t n;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || files_refused(fd, &st) < 0)
 		return -1;
 	while ((n = sendfile(to, fd, NULL, 1 << 30)) > 0)
 		;

@@ -18,13 +18,13 @@
 #include "base/own.h"
 #include "envd/envd.h"
 #include "envd/journal.h"
-#include "envd/proc.h"
+#include "envd/proc_int.h"
 #include "envd/watch.h"
 #include "io/log.h"
 
 struct options {
 	int port;
-	int listen_fd, boot_fd;
+	int listen_fd, boot_fd, oom_fd;
 	const char *boot_file;
 	enum log_level level;
 };
@@ -33,7 +33,7 @@ static void
 usage(FILE *to)
 {
 	(void)fputs("usage: envd [-listen-fd N | -port N] [-boot-fd N | -boot "
-		    "FILE] [-verbose]\n"
+		    "FILE] [-oom-fd N] [-verbose]\n"
 		    "       envd -version\n",
 	    to);
 }
@@ -75,6 +75,8 @@ one_option(struct options *o, char **argv, int *i)
 		return number(name, value, 0, 1 << 20, &o->listen_fd);
 	if (strcmp(name, "-boot-fd") == 0)
 		return number(name, value, 0, 1 << 20, &o->boot_fd);
+	if (strcmp(name, "-oom-fd") == 0)
+		return number(name, value, 0, 1 << 20, &o->oom_fd);
 	if (strcmp(name, "-boot") == 0 && value != NULL) {
 		o->boot_file = value;
 		return 0;
@@ -90,6 +92,7 @@ read_options(struct options *o, int argc, char **argv)
 	*o = (struct options){ .port = ENVD_PORT,
 		.listen_fd = -1,
 		.boot_fd = -1,
+		.oom_fd = -1,
 		.level = LOG_L_INFO };
 	for (int i = 1; i < argc; i++)
 		if (one_option(o, argv, &i) < 0)
@@ -205,6 +208,7 @@ set_up(struct envd *d, const struct options *o, struct err *e)
 		.ctx = d };
 	struct http_limits lim = { .head_timeout_ms = 60000,
 		.idle_timeout_ms = 640000,
+		.collect_max = 2 * ENVD_MESSAGE_MAX,
 		.conns_max = ENVD_CONNS_MAX };
 	int fd;
 
@@ -282,6 +286,9 @@ main(int argc, char **argv)
 	}
 	if (boot_files(&d.boot, &e) < 0)
 		log_warn("envd.files error=\"%s\"", e.msg);
+	proc_spawn_oom(o.oom_fd >= 0 ? o.oom_fd
+				     : open("/proc/self/oom_score_adj",
+					   O_RDWR | O_CLOEXEC));
 	running = &d;
 	loop_signal_start(d.loop, &child, SIGCHLD);
 	log_debug("envd.ready version=%s", ENVD_VERSION);

@@ -9,17 +9,19 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "envd/proc_int.h"
 #include "io/log.h"
 
-enum { STACK_BYTES = 48 * 1024 };
+enum { STACK_BYTES = 48 * 1024, RESUME_MS = 50, GIVE_UP_MS = 3000 };
 
 static void
 say(const char *s)
@@ -94,25 +96,46 @@ search(const struct spawn *s)
 	}
 }
 
+/* --- who dies first when memory is short ---------------------------------*/
+
+enum { OOM_MORE = 100, OOM_MOST = 1000 };
+
+static struct {
+	int fd;
+	char ours[16], theirs[16];
+} oom = { .fd = -1 };
+
 /*
- * Killed before us when memory is short.  The child cannot say so itself: for
- * as long as it has our memory, which nobody may look at, its files in /proc
- * are the host's.
+ * Our own score, as init opened it: to us, whom nobody may look at, the file
+ * is the host's.
+ */
+void
+proc_spawn_oom(int fd)
+{
+	ssize_t n = fd >= 0 ? pread(fd, oom.ours, sizeof(oom.ours) - 1, 0) : -1;
+	int score;
+
+	if (n <= 0)
+		return;
+	score = atoi(oom.ours);
+	(void)snprintf(oom.ours, sizeof(oom.ours), "%d", score);
+	(void)snprintf(oom.theirs, sizeof(oom.theirs), "%d",
+	    score < OOM_MOST - OOM_MORE ? score + OOM_MORE : OOM_MOST);
+	oom.fd = fd;
+}
+
+/*
+ * Killed before us: a child is born with the score that we have at the time,
+ * and so are its own, however early it forks.
  */
 static void
-raise_oom_score(pid_t pid)
+set_score(const char *score)
 {
-	char path[48];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return; /* it has ended, or is a program that nobody may read */
-	if (write(fd, "100", 3) < 0)
-		log_debug("proc.oom_score pid=%d errno=%d", (int)pid, errno);
-	(void)close(fd);
+	if (oom.fd >= 0 && pwrite(oom.fd, score, strlen(score), 0) < 0)
+		log_debug("proc.oom_score errno=%d", errno);
 }
+
+/* --- in the child ---------------------------------------------------------*/
 
 /* The libc's own would want to tell other threads; there are none. */
 static int
@@ -142,6 +165,32 @@ set_up(const struct spawn *s)
 	return chdir(s->cwd);
 }
 
+/* To ourselves, unless we have become the program by then. */
+static void
+signal_after_ms(int sig, long ms)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = sig };
+	struct itimerspec at = { .it_value = {
+				     ms / 1000, ms % 1000 * 1000000 } };
+	int timer; /* the kernel's; the libc's would want to allocate */
+
+	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &timer) == 0)
+		(void)syscall(SYS_timer_settime, timer, 0, &at, NULL);
+}
+
+/*
+ * envd waits for us.  Whoever may stop us, which no mask prevents, would stop
+ * it for everybody: so the kernel wakes us again, and ends us if that does not
+ * help.  An execve() takes both back.
+ */
+static void
+do_not_linger(void)
+{
+	signal_after_ms(SIGCONT, RESUME_MS);
+	signal_after_ms(SIGKILL, GIVE_UP_MS);
+}
+
 static int
 child(void *arg)
 {
@@ -150,6 +199,7 @@ child(void *arg)
 	sigset_t none;
 
 	/* Our handlers must not run here: their memory is the parent's. */
+	do_not_linger();
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		(void)signal(ours[i], SIG_DFL);
 	if (set_up(s) < 0) {
@@ -172,16 +222,16 @@ proc_spawn(struct spawn *s)
 	s->err = 0;
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_BLOCK, &all, &old);
+	set_score(oom.theirs);
 	pid = clone(
 	    child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, s);
 	keep = errno;
+	set_score(oom.ours);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid > 0 && s->err != 0) {
 		(void)waitpid(pid, NULL, 0);
 		return -1;
 	}
-	if (pid > 0)
-		raise_oom_score(pid);
 	errno = keep;
 	return pid;
 }
