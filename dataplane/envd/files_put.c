@@ -40,7 +40,8 @@ struct upload {
 	int fd;
 	char path[PATH_MAX];
 	struct buf gathered;
-	void *done; /* paths: a tree of tsearch() */
+	void *done;	   /* paths: a tree of tsearch() */
+	const char *first; /* of them */
 	struct buf reply;
 	int status; /* of what went wrong; 0: nothing yet */
 };
@@ -196,8 +197,10 @@ note_path(struct upload *u, struct err *e)
 		err_set(e, ERR_LIMIT, "no memory");
 		return fail(u, 500, e);
 	}
-	if (*(char **)node == path)
+	if (*(char **)node == path) {
+		u->first = u->first != NULL ? u->first : path;
 		return 0;
+	}
 	free(path);
 	err_set(e, ERR_SYS,
 	    "you cannot upload multiple files to the same path '%.150s' in "
@@ -360,8 +363,7 @@ finish(struct upload *u)
 	if (buf_puts(b, b->len == 0 ? "[]" : "]") < 0) {
 		rest_fail(u->r, 500, "too many files in one request");
 	} else {
-		journal_file(u->r, u->d, u->ndone > 0 ? u->done[0] : NULL,
-		    u->u.name, 0, NULL);
+		journal_file(u->r, u->d, u->first, u->u.name, 0, NULL);
 		http_reply(u->r, 200, "application/json", b->data, b->len);
 	}
 }

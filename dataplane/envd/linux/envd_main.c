@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,12 @@
 #include "envd/proc_int.h"
 #include "envd/watch.h"
 #include "io/log.h"
+
+enum {
+	TIDY_MS = 3000,
+	TIDY_BYTES = 256 * 1024,
+	ONCE_BYTES = 128 * 1024, /* larger ones are mapped, and unmapped */
+};
 
 struct options {
 	int port;
@@ -200,10 +207,34 @@ on_child(struct loop_signal *w, int signo)
 		procs_reaped(running->procs, pid, status);
 }
 
+/*
+ * What a burst has left lying about goes back to the kernel: there may be a
+ * thousand of us.  Without requests and connections nothing wakes up.
+ */
+static void
+on_tidy(struct loop_timer *t)
+{
+	if (mallinfo2().fordblks > TIDY_BYTES)
+		(void)malloc_trim(0);
+	if (http_server_nconns(running->http) > 0)
+		loop_timer_start(running->loop, t, TIDY_MS);
+}
+
+static void
+on_request(struct http_req *r, void *ctx)
+{
+	static struct loop_timer tidy = { .on_time = on_tidy };
+	const struct envd *d = ctx;
+
+	if (!tidy.active)
+		loop_timer_start(d->loop, &tidy, TIDY_MS);
+	envd_on_request(r, ctx);
+}
+
 static int
 set_up(struct envd *d, const struct options *o, struct err *e)
 {
-	struct http_handler h = { .on_request = envd_on_request,
+	struct http_handler h = { .on_request = on_request,
 		.on_bad_request = envd_on_bad_request,
 		.ctx = d };
 	struct http_limits lim = { .head_timeout_ms = 60000,
@@ -271,6 +302,7 @@ main(int argc, char **argv)
 		(void)puts(ENVD_VERSION);
 		return 0;
 	}
+	(void)mallopt(M_MMAP_THRESHOLD, ONCE_BYTES);
 	fill_stdio();
 	/* Whatever else we were started with is not for our children. */
 	(void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
