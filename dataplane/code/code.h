@@ -103,8 +103,9 @@ struct ctx *ctx_find(struct code *c, const char *id);
 /* The one that is used where only a language is named; made if need be. */
 struct ctx *ctx_default(struct code *c, const char *language, struct err *e);
 int ctx_put(struct buf *b, const struct ctx *c);
-/* Of GET /contexts. */
+/* Of GET /contexts: what was ready once, or is to be there anyhow. */
 bool ctx_listed(const struct ctx *c);
+void ctx_list(struct ctx *c);
 struct ctx *ctx_next(const struct ctx *c);
 
 /* Its kernel is started, if it does not run. */

@@ -106,7 +106,7 @@ ctx_new(struct code *c, const char *language, const char *cwd, bool is_default,
 	(void)snprintf(x->language, sizeof(x->language), "%s", language);
 	x->code = c;
 	x->lang = lang;
-	x->is_default = x->listed = is_default;
+	x->is_default = is_default;
 	x->again.on_time = on_again;
 	run_init(x);
 	x->prev = c->last;
@@ -149,6 +149,12 @@ ctx_put(struct buf *b, const struct ctx *c)
 	    jv_put_text(b, c->cwd, strlen(c->cwd)) < 0)
 		return -1;
 	return buf_puts(b, "}");
+}
+
+void
+ctx_list(struct ctx *c)
+{
+	c->listed = true;
 }
 
 bool
@@ -267,7 +273,10 @@ ctx_is_ready(struct ctx *c)
 	run_next(c);
 }
 
-/* It will not come up; who waits is told, and the next one tries again. */
+/*
+ * It will not come up; who waits is told, and the next one tries again.  c
+ * may be gone then.
+ */
 static void
 give_up(struct ctx *c, const char *why)
 {
@@ -278,6 +287,9 @@ give_up(struct ctx *c, const char *why)
 	run_refuse_all(c, "ContextRestarting", why);
 	refuse_waits(c, why);
 	serve(c->code);
+	/* Nobody has heard of it. */
+	if (!c->listed && !c->is_default)
+		ctx_delete(c);
 }
 
 static void

@@ -251,6 +251,8 @@ make_env(const struct kernel *k)
 	if (env == NULL)
 		return NULL;
 	rc = add_var(env, &n, "HOME=/root");
+	/* Without one, R knows no letters but ASCII's. */
+	rc = rc == 0 ? add_var(env, &n, "LANG=C.UTF-8") : -1;
 	for (size_t i = 0; environ[i] != NULL && rc == 0; i++)
 		if (!is_ours(environ[i]))
 			rc = add_var(env, &n, environ[i]);

@@ -27,6 +27,7 @@ struct wire {
 	struct loop_timer nudge;
 	char asked[MSG_ID_TEXT]; /* id of our kernel_info_request */
 	bool replied, published;
+	unsigned nudges;
 };
 
 /* Over a stream of lines. */

@@ -13,10 +13,16 @@
 #include "code/kernel_int.h"
 #include "io/log.h"
 
-/* Sockets of a connection file, by "port": prefix-1 and so on. */
+/* Sockets of a connection file, by "port": of the prefix and a number. */
 enum { SHELL = 1, IOPUB, STDIN, CONTROL, HEARTBEAT };
 
-enum { NUDGE_MS = 100 };
+enum {
+	NUDGE_MS = 100,
+	NUDGES = 2, /* a kernel that then published nothing never does */
+};
+
+/* ipykernel joins prefix and port by the one, IRkernel by the other. */
+static const char joints[] = "-:";
 
 static int
 write_file(const char *path, const struct buf *b, struct err *e)
@@ -82,7 +88,7 @@ maybe_ready(struct kernel *k)
 
 	if (k->ready || !w->replied)
 		return;
-	if (w->published) {
+	if (w->published || w->nudges == NUDGES) {
 		loop_timer_stop(&w->nudge);
 		kernel_is_ready(k);
 	} else if (!w->nudge.active)
@@ -94,6 +100,7 @@ on_nudge(struct loop_timer *t)
 {
 	struct kernel *k = container_of(t, struct kernel, wire.nudge);
 
+	k->wire.nudges++;
 	k->wire.replied = false;
 	ask_info(k);
 }
@@ -150,7 +157,7 @@ static int
 open_one(
     struct kernel *k, struct peer *p, const char *type, int port, struct err *e)
 {
-	char path[SOCKET_PATH + 8];
+	char path[2][SOCKET_PATH + 8];
 
 	p->owner = k;
 	p->in_max = KERNEL_MSG_MAX;
@@ -158,8 +165,10 @@ open_one(
 	p->on_message = on_message;
 	p->on_skipped = on_skipped;
 	p->on_lost = on_lost;
-	(void)snprintf(path, sizeof(path), "%s-%d", k->wire.prefix, port);
-	return peer_start(p, k->all->loop, type, path, e);
+	for (int i = 0; i < 2; i++)
+		(void)snprintf(path[i], sizeof(path[i]), "%s%c%d",
+		    k->wire.prefix, joints[i], port);
+	return peer_start(p, k->all->loop, type, path[0], path[1], e);
 }
 
 static int
@@ -221,10 +230,11 @@ zmq_close(struct kernel *k)
 	peer_stop(&w->iopub);
 	peer_stop(&w->control);
 	(void)unlink(w->file);
-	for (int port = SHELL; port <= HEARTBEAT; port++) {
+	for (int i = 0; i < 2 * HEARTBEAT; i++) {
 		char path[SOCKET_PATH + 8];
 
-		(void)snprintf(path, sizeof(path), "%s-%d", w->prefix, port);
+		(void)snprintf(path, sizeof(path), "%s%c%d", w->prefix,
+		    joints[i % 2], i / 2 + SHELL);
 		(void)unlink(path);
 	}
 }

@@ -39,6 +39,12 @@ put_quoted(struct buf *b, const char *s, enum style style)
 	if (buf_puts(b, "\"") < 0)
 		return -1;
 	while (s < end) {
+		/* R refuses a string with both \u and octal in it. */
+		if (style == R && (unsigned char)*s >= 0x80) {
+			if (buf_add(b, s++, 1) < 0)
+				return -1;
+			continue;
+		}
 		if (*s == '\\') {
 			c = '\\';
 			s++;

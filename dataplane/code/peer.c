@@ -134,14 +134,14 @@ on_ready(struct loop_io *w, unsigned events)
 /* --- connecting -----------------------------------------------------------*/
 
 static int
-dial(const struct peer *p)
+dial(const struct sockaddr_un *to)
 {
 	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		return -1;
-	if (connect(fd, (const struct sockaddr *)(const void *)&p->addr,
-		sizeof(p->addr)) < 0)
+	if (connect(
+		fd, (const struct sockaddr *)(const void *)to, sizeof(*to)) < 0)
 		return -1;
 	return take_fd(&fd);
 }
@@ -149,7 +149,9 @@ dial(const struct peer *p)
 static void
 try(struct peer *p)
 {
-	p->io.fd = dial(p);
+	p->io.fd = dial(&p->addr[0]);
+	if (p->io.fd < 0 && p->addr[1].sun_path[0] != '\0')
+		p->io.fd = dial(&p->addr[1]);
 	if (p->io.fd < 0) {
 		/* Not there yet: the kernel is starting. */
 		loop_timer_start(p->loop, &p->retry, PEER_RETRY_MS);
@@ -168,17 +170,26 @@ on_retry(struct loop_timer *t)
 	try(container_of(t, struct peer, retry));
 }
 
-int
-peer_start(struct peer *p, struct loop *l, const char *socket_type,
-    const char *path, struct err *e)
+static int
+set_addr(struct sockaddr_un *to, const char *path, struct err *e)
 {
-	if (strlen(path) >= sizeof(p->addr.sun_path))
+	if (strlen(path) >= sizeof(to->sun_path))
 		return err_set(
 		    e, ERR_INVALID, "socket path is too long: %s", path);
+	*to = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(to->sun_path, path, strlen(path) + 1);
+	return 0;
+}
+
+int
+peer_start(struct peer *p, struct loop *l, const char *socket_type,
+    const char *path, const char *other, struct err *e)
+{
+	if (set_addr(&p->addr[0], path, e) < 0 ||
+	    set_addr(&p->addr[1], other != NULL ? other : "", e) < 0)
+		return -1;
 	p->loop = l;
 	p->socket_type = socket_type;
-	p->addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(p->addr.sun_path, path, strlen(path) + 1);
 	p->io = (struct loop_io){ .on_ready = on_ready, .fd = -1 };
 	p->retry = (struct loop_timer){ .on_time = on_retry };
 	p->up = p->held = p->reading = p->stopped = false;

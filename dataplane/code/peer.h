@@ -22,8 +22,8 @@ struct peer {
 	struct loop_io io;
 	struct loop_timer retry;
 	struct loop *loop;
-	const char *socket_type; /* "DEALER" or "SUB" */
-	struct sockaddr_un addr;
+	const char *socket_type;    /* "DEALER" or "SUB" */
+	struct sockaddr_un addr[2]; /* the second may be empty */
 	struct zmtp z;
 	struct buf out;
 	size_t in_max;
@@ -40,9 +40,12 @@ struct peer {
 	void (*on_lost)(struct peer *p, const char *why);
 };
 
-/* The callbacks, owner and in_max are set before.  -1: path is too long. */
+/*
+ * The callbacks, owner and in_max are set before.  other (or NULL): where it
+ * may be instead.  -1: a path is too long.
+ */
 int peer_start(struct peer *p, struct loop *l, const char *socket_type,
-    const char *path, struct err *e);
+    const char *path, const char *other, struct err *e);
 /* Sent now as far as it goes; -1 if too much waits already. */
 int peer_flush(struct peer *p);
 void peer_hold(struct peer *p, bool hold);

@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import time
 
 SERVER, DIR, DOUBLE = sys.argv[1], sys.argv[2], os.path.realpath(sys.argv[3])
 PORT, ENVD = 49999, 49983
+INSTALLED = "/usr/share/jupyter/kernels"
 HOME, SPECS, SOCKETS = DIR + "/home", DIR + "/kernels", DIR + "/sockets"
 END = {"type": "end_of_execution"}
 passed = failed = 0
@@ -57,6 +59,15 @@ def spec(name, argv, **more):
         json.dump({"argv": argv, "display_name": name, **more}, f)
 
 
+def debian(name):
+    """A kernel of Debian's, where there is one."""
+    shutil.rmtree(f"{SPECS}/{name}", ignore_errors=True)
+    if os.path.exists(f"{INSTALLED}/{name}/kernel.json"):
+        shutil.copytree(f"{INSTALLED}/{name}", f"{SPECS}/{name}")
+        return True
+    return False
+
+
 def double(name, **env):
     spec(name, ["/usr/bin/python3", "-S", DOUBLE], env=env,
          metadata={"coppice": {"transport": "lines"}})
@@ -68,7 +79,7 @@ class Server:
         # A variable of its own user is a kernel's, ours and HOME are not.
         self.p = subprocess.Popen(
             [SERVER, "-d", SOCKETS, "-C", HOME, "-u", str(ENVD),
-             "-k", SPECS + ":/usr/share/jupyter/kernels", *args],
+             "-k", "/nowhere:" + SPECS, *args],
             stderr=self.log, stdin=subprocess.DEVNULL, cwd="/",
             env={"PATH": os.environ["PATH"], "HOME": "/nowhere", "FROM_OUTSIDE": "yes",
                  "COPPICE_SECRET": "no"})
@@ -563,6 +574,9 @@ def misbehaviour(server):
         same(order_("raw " + odd)[-1], END, f"odd: {odd}")
     got = call("POST", "/execute", {"code": "1", "language": "stillborn"})
     check(got[0] == 500 and "ends as soon as" in got[1], "never starts", got[:2])
+    same([c for c in contexts() if c["language"] == "stillborn"], [], "and is not listed")
+    got = call("POST", "/contexts", {"language": "stillborn"})
+    check(got[0] == 500 and "ends as soon as" in got[1], "nor as a context", got[:2])
     for name in ("gone", "broken"):
         same(call("POST", "/contexts", {"language": name})[0], 500, name)
     t0 = time.monotonic()
@@ -652,9 +666,60 @@ def servers(server):
     return server
 
 
+def without_python(server):
+    """Where python is not there, or does not work, the others still do."""
+    server.kill()
+    shutil.rmtree(SPECS + "/python3")
+    server = Server()
+    server.ready(10)
+    got = call("POST", "/execute", {"code": "1"})
+    check(got[0] == 500 and "python3-ipykernel" in got[1], "no python", got[:2])
+    same(text_of(run("echo ok", language="double")), "ok", "but others")
+    same([c["language"] for c in contexts()], ["javascript", "double"], "which are there")
+    server.kill()
+    double("python3", DOUBLE_EXIT="1")
+    server = Server()
+    server.ready(10)
+    got = call("POST", "/execute", {"code": "1"})
+    check(got[0] == 500 and "ends as soon as" in got[1], "python does not start", got[:2])
+    double("python3")
+    same(text_of(run("echo ok")), "ok", "until it is repaired")
+    return server
+
+
+def r():
+    """R is used where it is installed."""
+    debian("python3")
+    server = Server()
+    server.ready()
+    same(text_of(run('print("Hello")', language="r")), '[1] "Hello"\n', "R prints")
+    e = of(run("1 + 1", language="r"), "result")
+    same([(x["text"], x["is_main_result"]) for x in e], [("[1] 2", False)], "R's value")
+    same(text_of(run("cat(getwd())", language="R")), HOME, "R's cwd")
+    e = of(run('stop("x")', language="r"), "error")
+    check(len(e) == 1 and "x" in e[0]["value"], "R's error", e)
+    get = "cat(Sys.getenv('A'), Sys.getenv('é'))"
+    same(text_of(run(get, language="r", env_vars={"A": NASTY, "é": "2"})), NASTY + " 2",
+         "R's variables")
+    same(text_of(run(get, language="r")), " ", "and without them")
+    e = Execution("Sys.sleep(300)", language="r")
+    e.until("number_of_executions")
+    time.sleep(0.2)
+    e.leave()
+    t0 = time.monotonic()
+    run("1", language="r")
+    check(time.monotonic() - t0 < 5, "R is interrupted")
+    ident = [c["id"] for c in contexts() if c["language"] == "r"][0]
+    run("y <- 1", language="r")
+    same(call("POST", f"/contexts/{ident}/restart")[0], 200, "R restarts")
+    check("'y' not found" in of(run("y", language="r"), "error")[0]["value"], "and has forgotten")
+    return server
+
+
 def main():
     os.mkdir(HOME)
     os.mkdir(SPECS)
+    debian("python3")
     envd = http.server.ThreadingHTTPServer(("127.0.0.1", ENVD), Envd)
     threading.Thread(target=envd.serve_forever, daemon=True).start()
     server = Server()
@@ -677,7 +742,10 @@ def main():
             check(False, "the server has ended", server.p.returncode)
             server = Server()
             server.ready()
-    server = servers(server)
+    server = without_python(servers(server))
+    if debian("ir"):
+        server.kill()
+        server = r()
     server.kill(signal.SIGTERM)
     if failed:
         with open(DIR + "/log") as f:

@@ -250,8 +250,8 @@ snippets(void)
 	CHECK(sets(
 	    "typescript", "A\"", NULL, "delete process.env[\"A\\\"\"];\n"));
 	CHECK(sets("r", "A", nasty,
-	    "do.call(Sys.setenv,structure(list(\"a'\\\"\\\\\\012$`\\001\\u00e9"
-	    "\\U0001f600\"),names=\"A\"))\n"));
+	    "do.call(Sys.setenv,structure(list(\"a'\\\"\\\\\\012$`\\001"
+	    "\xc3\xa9\xf0\x9f\x98\x80\"),names=\"A\"))\n"));
 	CHECK(sets("r", "A", NULL, "Sys.unsetenv(\"A\")\n"));
 	CHECK(sets("bash", "A", nasty,
 	    "export A='a'\\''\"\\\n$`\x01\xc3\xa9\xf0\x9f\x98\x80'\n"));

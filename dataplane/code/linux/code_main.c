@@ -224,21 +224,31 @@ on_ready(struct code *c)
 }
 
 /* As clients expect to find them; one that is not installed is not there. */
+static struct ctx *
+first_context(struct code *c, const char *language)
+{
+	struct err e;
+	struct ctx *x = ctx_default(c, language, &e);
+
+	if (x != NULL)
+		ctx_list(x);
+	else
+		log_warn("code.context error=\"%s\"", e.msg);
+	return x;
+}
+
 static void
 first_contexts(struct code *c)
 {
-	struct ctx *python;
-	struct err e;
+	struct ctx *python = first_context(c, "python");
 
-	python = ctx_default(c, "python", &e);
-	if (python == NULL)
-		log_warn("code.context error=\"%s\"", e.msg);
-	if (ctx_default(c, "javascript", &e) == NULL)
-		log_info("code.context error=\"%s\"", e.msg);
-	if (python != NULL)
+	(void)first_context(c, "javascript");
+	if (python != NULL) {
 		ctx_start(python);
-	else
-		c->on_ready(c);
+		return;
+	}
+	c->on_ready = NULL;
+	on_ready(c);
 }
 
 static int
