@@ -19,6 +19,7 @@ give(struct conn *c, int status, const char *type, const char *body, size_t n)
 	conn_detach(c);
 	c->state = C_EXCHANGE;
 	c->resp_head = true;
+	c->status = (uint16_t)status;
 	c->resp.kind = BODY_NONE;
 	c->resp.done = true;
 	c->reused = false;

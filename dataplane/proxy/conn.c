@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -140,6 +141,7 @@ conn_attach(struct conn *c, struct route *r)
 		return;
 	conn_detach(c);
 	c->route = r;
+	r->nconns++;
 	c->rprev = NULL;
 	c->rnext = r->conns;
 	if (r->conns != NULL)
@@ -154,6 +156,7 @@ leave_route(struct conn *c)
 
 	if (r == NULL)
 		return;
+	r->nconns--;
 	if (c->counted)
 		r->nrequests--;
 	c->counted = c->wants_sock = false;
@@ -205,6 +208,9 @@ conn_kill(struct conn *c, bool abrupt)
 	if (c->dead)
 		return;
 	c->dead = true;
+	access_end(c);
+	crowd_busy(c);
+	crowd_leave(p, c->peer);
 	loop_timer_stop(&c->timer);
 	leave_route(c);
 	bulk_end(c);
@@ -301,6 +307,7 @@ handshake(struct conn *c)
 	case TLS_DONE:
 		c->state = C_HEAD;
 		c->since = loop_now(c->p->loop);
+		crowd_idle(c);
 		return true;
 	case TLS_WANTS_READ:
 		loop_io_set(c->p->loop, &c->c.io, LOOP_READ);
@@ -455,6 +462,7 @@ conn_new(struct proxy *p, int fd, const struct sockaddr_storage *from, bool tls)
 	int on = 1;
 
 	if (c == NULL) {
+		crowd_leave(p, address_of(from));
 		(void)close(fd);
 		return;
 	}
@@ -481,6 +489,8 @@ conn_new(struct proxy *p, int fd, const struct sockaddr_storage *from, bool tls)
 	else if (tls)
 		conn_advance(c);
 	else
+		crowd_idle(c);
+	if (!tls)
 		watch(c);
 }
 
@@ -497,6 +507,28 @@ on_accept_again(struct loop_timer *w)
 		loop_io_set(p->loop, &p->listen_tls, LOOP_READ);
 }
 
+/* Before a handshake there is no way to say why. */
+static void
+turn_away(
+    struct proxy *p, int fd, const struct sockaddr_storage *from, bool tls)
+{
+	static const char body[] =
+	    "{\"message\":\"Too many connections from your address\","
+	    "\"code\":429}";
+	char text[NP_ADDR_TEXT], answer[512];
+	int n = snprintf(answer, sizeof(answer),
+	    "HTTP/1.1 429 Too Many Requests\r\n"
+	    "Content-Type: application/json; charset=utf-8\r\n"
+	    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+	    sizeof(body) - 1, body);
+
+	if (!tls)
+		(void)send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+	log_warn("way_in.full conns=%zu from=%s", p->nconns,
+	    np_addr_text(address_of(from), text));
+}
+
 static void
 take_clients(struct proxy *p, struct loop_io *w)
 {
@@ -506,9 +538,8 @@ take_clients(struct proxy *p, struct loop_io *w)
 		int fd = accept4(w->fd, (struct sockaddr *)&from, &n,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (fd >= 0 && p->nconns >= p->conns_max) {
-			(void)close(fd);
-			log_warn("way_in.full conns=%zu", p->nconns);
+		if (fd >= 0 && !crowd_enter(p, address_of(&from))) {
+			turn_away(p, fd, &from, w == &p->listen_tls);
 		} else if (fd >= 0) {
 			conn_new(p, fd, &from, w == &p->listen_tls);
 		} else if (errno == EMFILE || errno == ENFILE ||

@@ -104,6 +104,8 @@ flush(struct conn *c, struct side *to, struct side *from)
 		conn_progress(c);
 		if (to == &c->u)
 			table_count(c, (uint64_t)n, 0);
+		else
+			c->sent += (uint64_t)n;
 		own = (size_t)n < to->out.len ? (size_t)n : to->out.len;
 		if (own > 0)
 			buf_consume(&to->out, own);
@@ -223,6 +225,8 @@ take_head(struct conn *c)
 	if (head.ll.status_code == 101)
 		c->state = C_TUNNEL;
 	c->resp_head = !interim;
+	if (!interim)
+		c->status = head.ll.status_code;
 	return 1;
 }
 
@@ -337,6 +341,7 @@ request_over(struct conn *c)
 {
 	bool all_said = c->req.done;
 
+	access_end(c);
 	if (c->counted && c->route != NULL)
 		c->route->nrequests--;
 	c->counted = false;
@@ -349,6 +354,7 @@ request_over(struct conn *c)
 	if (c->keep && all_said) {
 		c->state = C_HEAD;
 		c->head_seen = 0;
+		crowd_idle(c);
 		return;
 	}
 	conn_detach(c);

@@ -38,6 +38,7 @@ enum {
 	UP_IDLE_MS = 4000,	 /* to others: Node closes after 5 s */
 	SOCKS_KEEP = 2,		 /* sockets ready in each sandbox */
 	ROUTE_BUCKETS = 4096,
+	PEER_BUCKETS = 4096,
 };
 
 struct proxy;
@@ -58,6 +59,7 @@ struct route {
 
 	struct conn *conns; /* those that have, or want, a socket inside */
 	uint32_t nrequests; /* under way */
+	uint32_t nconns;    /* of conns */
 	int ready[SOCKS_KEEP];
 	unsigned nready;
 	unsigned nasked[2]; /* sockets under way, IPv4 and IPv6 */
@@ -99,8 +101,10 @@ struct conn {
 	struct np_addr peer;
 	struct conn *next, *prev;   /* all */
 	struct conn *rnext, *rprev; /* of the route */
+	struct conn *inext, *iprev; /* of the idle */
 	enum conn_state state;
 	bool dead, advancing;
+	bool idle;	   /* between requests, and all but gone if need be */
 	struct side c, u;  /* client; upstream, inside the sandbox */
 	struct mono since; /* last progress, or the head's first byte */
 	struct loop_timer timer;
@@ -128,6 +132,10 @@ struct conn {
 	int pipe[2]; /* for splice; -1 when there is none */
 	size_t piped;
 	size_t thrown; /* while lingering */
+
+	struct access *access; /* NULL: nobody wants to know */
+	uint64_t sent;	       /* to the client, since the request */
+	uint16_t status;       /* of the answer, 0 before */
 };
 
 struct proxy {
@@ -148,6 +156,10 @@ struct proxy {
 	bool carried; /* some route's is set */
 	struct conn *conns;
 	size_t nconns, conns_max;
+	struct conn *idle_first, *idle_last;
+	struct peer *peers[PEER_BUCKETS];
+	struct mono access_since;
+	unsigned access_lines, access_lost;
 	uint32_t per_sandbox_max;
 	struct np_prefix net4, net6;
 	bool ipv6;
@@ -238,6 +250,23 @@ int head_request(struct conn *c, const struct http1_head *h, const char *base);
 /* The response as the client shall see it, into c->c.out. */
 int head_response(
     struct conn *c, const struct http1_head *h, const char *base, size_t n);
+
+/* --- access.c
+ * ------------------------------------------------------------------*/
+
+void access_begin(struct conn *c, const struct http1_head *h, const char *base,
+    const struct target *t);
+/* The request is over, in whatever way. */
+void access_end(struct conn *c);
+
+/* --- crowd.c
+ * -------------------------------------------------------------------*/
+
+/* May one more come from there?  Idle ones make room for it. */
+bool crowd_enter(struct proxy *p, struct np_addr a);
+void crowd_leave(struct proxy *p, struct np_addr a);
+void crowd_idle(struct conn *c);
+void crowd_busy(struct conn *c);
 
 /* --- answer.c
  * -----------------------------------------------------------------*/

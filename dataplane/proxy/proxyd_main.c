@@ -21,7 +21,7 @@ static void
 usage(void)
 {
 	fputs("usage: coppice-proxyd [-a] [-4 NET] [-6 NET] [-A API]\n"
-	      "           [-c MAX] [-D DOMAIN] [-l LEVEL]\n"
+	      "           [-c MAX] [-D DOMAIN] [-l LEVEL] [-n MAX]\n"
 	      "       coppice-proxyd -T\n",
 	    stderr);
 	exit(2);
@@ -84,7 +84,7 @@ parse(struct proxy *p, int argc, char **argv)
 	p->listen.fd = p->listen_tls.fd = -1;
 	p->api = (struct route){ .id = "api", .state = ROUTE_RUNNING };
 	(void)np_prefix_parse("10.78.0.0/16", &p->net4);
-	while ((ch = getopt(argc, argv, "4:6:A:ac:D:l:T")) != -1)
+	while ((ch = getopt(argc, argv, "4:6:A:ac:D:l:n:T")) != -1)
 		switch (ch) {
 		case '4':
 			if (np_prefix_parse(optarg, &p->net4) < 0)
@@ -113,6 +113,11 @@ parse(struct proxy *p, int argc, char **argv)
 			p->per_sandbox_max =
 			    (uint32_t)strtoul(optarg, NULL, 10);
 			if (p->per_sandbox_max == 0)
+				usage();
+			break;
+		case 'n':
+			p->conns_max = strtoul(optarg, NULL, 10);
+			if (p->conns_max == 0)
 				usage();
 			break;
 		case 'l':
@@ -234,7 +239,8 @@ run(struct proxy *p, struct err *e)
 	if (p->loop == NULL)
 		return -1;
 	(void)signal(SIGPIPE, SIG_IGN);
-	p->conns_max = connections_max();
+	if (p->conns_max == 0)
+		p->conns_max = connections_max();
 	loop_signal_start(p->loop, &term, SIGTERM);
 	open_channels(p);
 	conn_listen(p, &p->listen, fd);

@@ -198,14 +198,30 @@ may_reuse(struct conn *c, const struct route *r, uint16_t port)
 	       errno == EAGAIN;
 }
 
+/* What is only kept makes room inside for what is wanted. */
+static void
+make_room(struct proxy *p, struct route *r)
+{
+	struct conn *c = r->conns;
+
+	if (r->nconns < p->per_sandbox_max || r == &p->api)
+		return;
+	while (c != NULL && c->state != C_HEAD)
+		c = c->rnext;
+	if (c != NULL)
+		conn_detach(c);
+}
+
 static void
 pass_on(struct conn *c, struct route *r, const struct target *t,
     const struct http1_head *h, const char *base)
 {
 	bool reuse = may_reuse(c, r, t->port);
 
-	if (!reuse)
+	if (!reuse) {
 		conn_detach(c);
+		make_room(c->p, r);
+	}
 	conn_attach(c, r);
 	c->port = t->port;
 	c->counted = true;
@@ -272,6 +288,8 @@ to_api(struct conn *c, const char *base, size_t len)
 {
 	const struct target t = { .id = "api" };
 
+	crowd_busy(c);
+	access_begin(c, &head, base, &t);
 	begin(c, &head, base);
 	buf_consume(&c->c.in, len);
 	c->head_seen = 0;
@@ -290,6 +308,7 @@ route(struct conn *c, const char *base, size_t len)
 	struct verdict v = { .what = V_PASS };
 	const char *wrong;
 
+	crowd_busy(c);
 	wrong = target_find(head_get(&head, base, "host"),
 	    head_get(&head, base, "e2b-sandbox-id"),
 	    head_get(&head, base, "e2b-sandbox-port"), &t);
@@ -305,6 +324,7 @@ route(struct conn *c, const char *base, size_t len)
 		wait_for_wake(c, r);
 		return;
 	}
+	access_begin(c, &head, base, &t);
 	begin(c, &head, base);
 	buf_consume(&c->c.in, len);
 	c->head_seen = 0;
@@ -327,6 +347,7 @@ route(struct conn *c, const char *base, size_t len)
 static void
 refuse(struct conn *c, int status, const char *why)
 {
+	crowd_busy(c);
 	buf_reset(&c->c.in);
 	c->head_seen = 0;
 	c->req = (struct body){ .kind = BODY_NONE, .done = true };

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-os.environ.setdefault("COP_CONF", "max_sandboxes = 16\npool_slots = 4\ndomain = sandbox.example.com")
+os.environ.setdefault("COP_CONF", "max_sandboxes = 16\npool_slots = 4\ndomain = sandbox.example.com\naccess_log = yes")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import coppice
 from coppice import WAY_IN, ENVD_PORT, NOBODY, Sandbox, case, has_ipv6, same, until
@@ -317,6 +317,45 @@ def _():
                                                    "E2b-Sandbox-Port": "1"})
     same((r.status, r.raw), (200, b"here /x"))
     same(coppice.send(WAY_IN, "GET", "/x", headers={"Host": "8000-%s-of-mine.any.where" % sbx.id}).raw, b"here /x")
+
+
+def log_lines(text):
+    return [line for line in pathlib.Path(coppice.STATE, "log").read_text().splitlines() if " access " in line and text in line]
+
+
+@case("the log of requests: what was asked and answered, and no secrets; on and off by SIGHUP")
+def _():
+    sbx = box()
+    same(sbx.way_in(8000, "/logged/a%20b?token=hush", **{"X-Access-Token": "hush"}).status, 200)
+    line, = log_lines("/logged/")
+    for part in (" method=GET host=127.0.0.1:3002 id=%s port=8000 path=/logged/a%%20b status=200 bytes=" % sbx.id, " ms="):
+        assert part in line, line
+    assert "hush" not in pathlib.Path(coppice.STATE, "log").read_text()
+    sbx.way_in(81, "/closed", "POST")
+    assert until(lambda: log_lines("method=POST") and " status=502 " in log_lines("path=/closed")[0])
+    coppice.send(WAY_IN, "GET", "/nowhere", headers={"Host": 'a"b=c\xe9'})
+    assert " host=a%22b%3Dc%E9 id=- port=0 path=/nowhere status=400 " in log_lines("/nowhere")[0], log_lines("/nowhere")
+    s = raw(sbx, "GET /forever HTTP/1.1\r\nHOST\r\n\r\n")
+    head_of(s)
+    s.close()
+    assert until(lambda: log_lines("path=/forever status=200"))
+    conf = pathlib.Path(coppice.STATE, "coppiced.conf")
+    text, daemons = conf.read_text(), coppice.daemons()
+    pid = int(pathlib.Path(coppice.STATE, "pid").read_text())
+    conf.write_text(text.replace("access_log = yes", "access_log = no"))
+    os.kill(pid, 1)
+    seen = []
+
+    def quiet():
+        seen.append("/quiet%d" % len(seen))
+        sbx.way_in(8000, seen[-1])
+        time.sleep(0.05)
+        return not log_lines(seen[-1])
+    assert until(quiet)
+    conf.write_text(text)
+    os.kill(pid, 1)
+    assert until(lambda: not quiet())
+    same(coppice.daemons(), daemons)
 
 
 @case("paths of envd that are not for outside, however they are written")

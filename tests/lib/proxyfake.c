@@ -137,6 +137,12 @@ listener(uint16_t *port)
 void
 fake_start(struct fake *f)
 {
+	fake_start_small(f, "1000");
+}
+
+void
+fake_start_small(struct fake *f, const char *conns_max)
+{
 	int route[2], sock[2], ctl[2], way_in, fds[4];
 	char path[4096], env[128];
 	struct err e;
@@ -161,7 +167,7 @@ fake_start(struct fake *f)
 		(void)setenv("COPPICE_FDS", env, 1);
 		/* Sandboxes' own addresses are this host's 127.0.0.x. */
 		(void)execl(path, path, "-4", "127.0.0.0/8", "-c", "20", "-l",
-		    "error", (char *)NULL);
+		    "error", "-n", conns_max, (char *)NULL);
 		_exit(127);
 	}
 	for (int i = 0; i < 4; i++)
@@ -386,6 +392,23 @@ tcp_to(uint16_t port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		die("connect");
+	limit(fd);
+	return fd;
+}
+
+int
+tcp_from(const char *address, uint16_t port)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || inet_pton(AF_INET, address, &from.sin_addr) != 1 ||
+	    bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
+	    connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		die("connect");
 	limit(fd);
 	return fd;

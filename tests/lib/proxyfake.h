@@ -22,6 +22,8 @@ struct fake {
 
 /* Starts the program beside our own directory; ends the test if it cannot. */
 void fake_start(struct fake *f);
+/* The same, with so many connections of clients at the most. */
+void fake_start_small(struct fake *f, const char *conns_max);
 /* Closes our ends; its exit status, or -1 if it had to be killed. */
 int fake_stop(struct fake *f);
 unsigned fake_fds(const struct fake *f);
@@ -44,6 +46,7 @@ uint16_t server_start(void (*run)(int fd, const void *arg), const void *arg);
 /* --- sockets, blocking, with a limit of ten seconds ------------------------*/
 
 int tcp_to(uint16_t port);
+int tcp_from(const char *address, uint16_t port);
 void put(int fd, const char *s);
 void put_n(int fd, const void *p, size_t n);
 /* Everything until the end; *reset says that it was cut off.  Static. */

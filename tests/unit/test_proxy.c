@@ -758,6 +758,69 @@ wakes_again(void)
 	CHECK(has(after_waiting(fd), "200 OK"));
 }
 
+/* Says what is asked for on a connection that is there. */
+static void
+say(int fd, uint16_t port)
+{
+	char s[256];
+
+	(void)snprintf(s, sizeof(s), GET "\r\nHost: %u-isb.x\r\n\r\n", port);
+	put(fd, s);
+}
+
+/* Sixteen connections, of which one address may have eight. */
+static void
+crowds(void)
+{
+	static struct fake small;
+	int fd[8], more[8], one;
+	bool cut;
+
+	fake_start_small(&small, "16");
+	fake_table(&small, ROUTE_RESET);
+	fake_run(&small, "isb", 1);
+	fake_table(&small, ROUTE_SYNCED);
+	for (int i = 0; i < 8; i++) {
+		fd[i] = tcp_to(small.port);
+		(void)usleep(2000);
+	}
+	/* A ninth comes: the one that has been idle longest goes. */
+	one = tcp_to(small.port);
+	say(one, echo_port);
+	CHECK(has(get_head(one), "200 OK"));
+	CHECK(*get_all(fd[0], &cut) == '\0');
+	fd[0] = one;
+	/* Who is busy stays; then one more is one too many. */
+	for (int i = 0; i < 8; i++)
+		say(fd[i], hang_port);
+	(void)usleep(100000);
+	one = tcp_to(small.port);
+	CHECK(has(get_all(one, &cut), "\"code\":429}"));
+	/* From elsewhere it is not. */
+	for (int i = 0; i < 8; i++) {
+		more[i] = tcp_from("127.0.0.2", small.port);
+		say(more[i], i == 0 ? echo_port : hang_port);
+	}
+	CHECK(has(get_head(more[0]), "200 OK"));
+	(void)usleep(100000);
+	/* All are taken, and one of them is idle. */
+	one = tcp_from("127.0.0.3", small.port);
+	say(one, echo_port);
+	CHECK(has(get_head(one), "200 OK"));
+	CHECK(*get_all(more[0], &cut) == '\0');
+	more[0] = one;
+	for (int i = 0; i < 8; i++) {
+		reset(fd[i]);
+		reset(more[i]);
+	}
+	(void)usleep(100000);
+	one = tcp_to(small.port);
+	say(one, echo_port);
+	CHECK(has(get_head(one), "200 OK"));
+	(void)close(one);
+	CHECK(fake_stop(&small) == 0);
+}
+
 int
 main(void)
 {
@@ -802,6 +865,7 @@ main(void)
 	CHECK(after <= before + 4);
 	restarts();
 	wakes_again();
+	crowds();
 	CHECK(kill(px.pid, 0) == 0);
 	CHECK(fake_stop(&px) == 0);
 	return t_end();

@@ -63,6 +63,7 @@ bulk_flush(struct conn *c)
 		if (n == 0)
 			return -1;
 		c->piped -= (size_t)n;
+		c->sent += (uint64_t)n;
 		conn_progress(c);
 	}
 	return 0;
