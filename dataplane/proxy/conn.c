@@ -18,7 +18,7 @@ enum {
 	SWEEP_MS = 500,
 	READ_FIRST = 16 * 1024 - 1,
 	KEEP_BUFFERS_MS = 1000,
-	LINGER_MAX = 1024 * 1024, /* bytes thrown away while lingering */
+	LINGER_MAX = 64 * 1024 * 1024, /* bytes thrown away while lingering */
 };
 
 void
