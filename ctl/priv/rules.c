@@ -280,6 +280,29 @@ op_clear(struct server *s, const struct request *q, struct rules_reply *reply,
 }
 
 static int
+op_prepare(struct server *s, const struct request *q, struct rules_reply *reply,
+    struct err *e)
+{
+	struct rules_apply nothing = { 0 };
+	struct rules_want w;
+	struct rules_clear c;
+	int rc;
+
+	(void)reply;
+	memcpy(&c, q->body, sizeof(c));
+	if (want_made(&s->r, c.slot, e) < 0)
+		return -1;
+	nothing.slot = c.slot;
+	if (rules_kernel_clear(&s->r, c.slot, e) < 0 ||
+	    rules_compile(&s->r, &(struct rules_body){ .a = &nothing }, &w, e) <
+		0)
+		return -1;
+	rc = rules_kernel_prepare(&s->r, &w, e);
+	rules_want_fini(&w);
+	return rc;
+}
+
+static int
 op_state(struct server *s, const struct request *q, struct rules_reply *reply,
     struct err *e)
 {
@@ -329,6 +352,8 @@ static const struct {
 	[RULES_CLEAR] = { "clear", op_clear, sizeof(struct rules_clear),
 	    sizeof(struct rules_clear), false },
 	[RULES_STATE] = { "state", op_state, sizeof(struct rules_clear),
+	    sizeof(struct rules_clear), false },
+	[RULES_PREPARE] = { "prepare", op_prepare, sizeof(struct rules_clear),
 	    sizeof(struct rules_clear), false },
 	[RULES_FLOWS] = { "flows", op_flows, sizeof(struct rules_clear),
 	    sizeof(struct rules_clear), false },

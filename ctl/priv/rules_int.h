@@ -68,6 +68,8 @@ int rules_kernel_make(
 int rules_kernel_apply(
     struct rules *r, struct rules_want *w, uint32_t *revoked, struct err *e);
 int rules_kernel_clear(struct rules *r, uint32_t slot, struct err *e);
+/* Of a slot that is closed: its sets, and nothing that would open them. */
+int rules_kernel_prepare(struct rules *r, struct rules_want *w, struct err *e);
 /* A socket that hears of denied packets; -1 if there is none, which is said. */
 int rules_kernel_log(struct rules *r);
 /*

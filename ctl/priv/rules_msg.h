@@ -13,14 +13,18 @@
 #include "base/prefix.h"
 
 enum rules_type {
-	RULES_HELLO, /* rules_hello_reply: table present or rebuilt */
-	RULES_SLOTS, /* struct rules_slots: make chains and sets ahead */
-	RULES_APPLY, /* struct rules_apply + entries */
-	RULES_CLEAR, /* struct rules_clear: no generation is live any more */
-	RULES_STATE, /* struct rules_clear: rules_state_reply of one slot */
-	RULES_FLOWS, /* struct rules_clear: what conntrack knows of one slot;
-			the reply brings a sealed memory file of nflows struct
-			rules_flow, or no descriptor if there are none */
+	RULES_HELLO,   /* rules_hello_reply: table present or rebuilt */
+	RULES_SLOTS,   /* struct rules_slots: make chains and sets ahead */
+	RULES_APPLY,   /* struct rules_apply + entries */
+	RULES_CLEAR,   /* struct rules_clear: no generation is live any more */
+	RULES_STATE,   /* struct rules_clear: rules_state_reply of one slot */
+	RULES_FLOWS,   /* struct rules_clear: what conntrack knows of one slot;
+			  the reply brings a sealed memory file of nflows struct
+			  rules_flow, or no descriptor if there are none */
+	RULES_PREPARE, /* struct rules_clear: closes the slot, and puts into its
+			  sets what a policy without entries opens.  Nothing
+			  is live, so nothing passes; the first APPLY has the
+			  less to change */
 	RULES_NTYPES,
 	/* events, privd -> apid */
 	RULES_EV_LOST = 64, /* the table was flushed or edited and is rebuilt:

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "io/log.h"
 
 enum step_rc
 create_store(void *obj, struct err *e)
@@ -18,8 +19,7 @@ create_store(void *obj, struct err *e)
 	row.state = SB_RUNNING;
 	if (store_begin(st, e) < 0)
 		return STEP_FAIL;
-	if (store_insert(st, &row, e) < 0 ||
-	    sandbox_note(sb, "created", "sandbox created", NULL, e) < 0) {
+	if (store_insert(st, &row, e) < 0) {
 		store_rollback(st);
 		return STEP_FAIL;
 	}
@@ -137,13 +137,37 @@ create_cold(struct engine *en, struct sb_create *c)
 	sandbox_plan(sb, create_steps, countof(create_steps));
 }
 
+/*
+ * The event, once the answer is out and before anything else is asked.  What
+ * dies in between finds its event missing at the next start, and adds it.
+ */
+static void
+note_created(struct sandbox *sb)
+{
+	struct store *st = sb->en->store;
+	struct err e;
+	int rc = store_begin(st, &e);
+
+	if (rc == 0) {
+		rc = sandbox_note(sb, "created", "sandbox created", NULL, &e);
+		if (rc < 0)
+			store_rollback(st);
+		else
+			rc = store_commit(st, &e);
+	}
+	if (rc < 0)
+		log_error("create.event sbx=%s err=\"%s\"", sb->r.id, e.msg);
+}
+
 /* The plan has ended: the sandbox runs, or is gone and this is its wake. */
 void
 create_over(struct sandbox *sb, const struct err *e)
 {
 	struct sb_answer a = { .sb = NULL };
+	struct engine *en = sb->en;
+	struct sb_ref ref = sb->ref;
 
-	init_stop(sb);
+	loop_timer_stop(&sb->init_again);
 	if (e != NULL && sb->claimed) {
 		claim_failed(sb);
 		return;
@@ -152,10 +176,9 @@ create_over(struct sandbox *sb, const struct err *e)
 		a.err = *e;
 		a.code = "sandbox_create_failed";
 	} else {
-		struct template *t = templates_find(
-		    &sb->en->templates, sb->r.template_id, &a.err);
+		struct template *t =
+		    templates_by_id(&en->templates, sb->r.template_id);
 
-		a.err = (struct err){ .kind = ERR_NONE };
 		if (t != NULL) {
 			t->spawned++;
 			t->last_spawned_ms = sb->r.started_ms;
@@ -164,10 +187,15 @@ create_over(struct sandbox *sb, const struct err *e)
 		    &sb->metrics, (uint64_t)sb->r.started_ms * 1000);
 		sb->metrics.cpu_us = sb->warm_cpu_us;
 		deadline_from_end(sb);
-		logs_begin(sb, false);
 		sb_policy_fini(&sb->policy);
 		a.sb = sb;
 		a.gen = sb->r.gen;
 	}
 	sb->create_done(sb->create_ctx, &a);
+	/* Nobody waits for the rest. */
+	sb = e == NULL ? registry_get(en, ref) : NULL;
+	if (sb == NULL)
+		return;
+	note_created(sb);
+	logs_begin(sb, false);
 }

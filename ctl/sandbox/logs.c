@@ -389,20 +389,13 @@ load(struct sandbox *sb, struct err *e)
 	return 0;
 }
 
+/* Takes fd; -1 and *why: there is none. */
 static void
-on_socket(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
+connect_by(struct sandbox *sb, int fd, const struct err *why)
 {
-	struct engine *en = ctx;
-	struct sandbox *sb = registry_get(en, (struct sb_ref){ index, gen });
-	int fd = take_fd(&r->fd);
-	struct err e = r->u.spawn.err;
+	struct engine *en = sb->en;
+	struct err e = *why;
 
-	if (sb != NULL)
-		sb->logs.asked = false;
-	if (sb == NULL || !wanted(sb)) {
-		own_close(&fd);
-		return;
-	}
 	if (fd < 0 || load(sb, &e) < 0) {
 		own_close(&fd);
 	} else {
@@ -415,6 +408,20 @@ on_socket(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
 		return;
 	log_debug("logs.connect sbx=%s err=\"%s\"", sb->r.id, e.msg);
 	later(sb);
+}
+
+static void
+on_socket(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
+{
+	struct sandbox *sb = registry_get(ctx, (struct sb_ref){ index, gen });
+	int fd = take_fd(&r->fd);
+
+	if (sb != NULL)
+		sb->logs.asked = false;
+	if (sb != NULL && wanted(sb))
+		connect_by(sb, fd, &r->u.spawn.err);
+	else
+		own_close(&fd);
 }
 
 static void
@@ -431,9 +438,12 @@ connect_now(struct sandbox *sb)
 		.who = sb->ref.index,
 		.n = sb->ref.gen,
 	};
-	struct err e;
+	struct err e = { .kind = ERR_NONE };
 
-	if (chan_ask(&sb->en->spawn, &a, &e) < 0)
+	/* What told it who it is has a connection left. */
+	if (sb->init_fd >= 0)
+		connect_by(sb, take_fd(&sb->init_fd), &e);
+	else if (chan_ask(&sb->en->spawn, &a, &e) < 0)
 		later(sb);
 	else
 		sb->logs.asked = true;

@@ -25,7 +25,8 @@ on_shut(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
 
 /*
  * What nobody owns has no rules, and so is closed: but the last run may have
- * died before it came to that with this slot.
+ * died before it came to that with this slot.  What most creates will open is
+ * put there, behind the closed door.
  */
 static enum step_rc
 shut(void *obj, struct err *e)
@@ -33,7 +34,7 @@ shut(void *obj, struct err *e)
 	struct sandbox *sb = obj;
 	struct rules_clear m = { sb->r.slot.slot };
 	struct chan_ask a = {
-		.type = RULES_CLEAR,
+		.type = RULES_PREPARE,
 		.head = &m,
 		.head_len = sizeof(m),
 		.fd = -1,
@@ -192,21 +193,25 @@ taken(void *obj, struct err *e)
 	return STEP_DONE;
 }
 
-/* Rules and identity, side by side: nobody can reach it before both. */
+/*
+ * Identity and rules, side by side: nobody can reach it before both.  Rules
+ * last: we sleep then, and coppice-privd may run where we did.
+ */
 static enum step_rc
 identity(void *obj, struct err *e)
 {
 	struct sandbox *sb = obj;
-	struct err why;
+	enum step_rc rc;
 
 	loop_io_stop(&sb->kept);
 	sb->init_fd = take_fd(&sb->kept.fd);
 	sb->claim_err = (struct err){ .kind = ERR_NONE };
-	if (rules_send(sb, on_rules, e) < 0)
-		return STEP_FAIL;
+	rc = step_init(sb, e);
+	if (rc != STEP_PENDING)
+		return rc;
 	sb->claim_left = 2;
-	if (step_init(sb, &why) == STEP_FAIL)
-		claim_half(sb, &why);
+	if (rules_send(sb, on_rules, &sb->claim_err) < 0)
+		sb->claim_left--;
 	return STEP_PENDING;
 }
 

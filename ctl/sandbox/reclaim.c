@@ -422,7 +422,8 @@ reclaim_begin(struct engine *en, struct err *e)
 		.ctx = en,
 	};
 
-	if (store_load(en->store, on_row, en, e) < 0)
+	if (store_load(en->store, on_row, en, e) < 0 ||
+	    store_event_missed(en->store, e) < 0)
 		return -1;
 	if (chan_ask(&en->rules, &rules, e) < 0)
 		return -1;

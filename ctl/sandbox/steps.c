@@ -232,6 +232,7 @@ on_spawned(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
 		own_close(&fd);
 		return;
 	}
+	drop_fd(&sb->init_fd);
 	sb->init_fd = fd;
 	sandbox_step_over(sb, r->u.spawn.rc < 0 ? &r->u.spawn.err : NULL);
 }
@@ -320,9 +321,8 @@ envd_call(struct sandbox *sb, struct err *e)
 
 	if (sb->starting && (q.start = command_of(sb)) == NULL)
 		return 1;
-	/* The start command follows on the same connection; and members of
-	 * the pool keep it for their claim. */
-	q.keep = sb->member || (!sb->starting && command_of(sb) != NULL);
+	/* Others follow: the start command, a member's claim, the logs. */
+	q.keep = true;
 	q.fd = take_fd(&sb->init_fd);
 	return en->calls.envd(en->calls.ctx, &q, e);
 }

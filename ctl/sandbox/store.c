@@ -88,6 +88,12 @@ static const char *const texts[ST_NSTMTS] = {
 			   " ON CONFLICT (name) DO UPDATE SET next=?2",
 	[ST_EVENT_ADD] = "INSERT INTO event VALUES"
 			 " (NULL,?1,?2,?3,?4,?5,?6,?7,?8)",
+	[ST_EVENT_MISSED] =
+	    "INSERT INTO event (at_ms, sandbox_id, type, template_id,"
+	    " build_id, level, message) SELECT created_ms, id, ?1,"
+	    " template_id, build_id, 1, 'sandbox created' FROM sandbox"
+	    " WHERE NOT EXISTS (SELECT 1 FROM event WHERE sandbox_id = id"
+	    " AND type = ?1)",
 	[ST_EVENT_FORWARD] =
 	    "SELECT " EVENT_COLUMNS "ORDER BY at_ms, seq LIMIT ?6",
 	[ST_EVENT_BACKWARD] =
@@ -274,7 +280,10 @@ set_up(struct store *st, const char *path, struct err *e)
 	if (rc != SQLITE_OK)
 		rc = store_fail(st, path, e);
 	else
+		/* Of a new file: what a create writes is a few small rows in
+		 * eight pages, and all of each goes to the log. */
 		rc = exec(st,
+		    "PRAGMA page_size = 2048;"
 		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 		    "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;"
 		    "PRAGMA wal_autocheckpoint = 0",

@@ -58,6 +58,8 @@ struct store_event {
 	const char *data;    /* a JSON object, or NULL */
 };
 
+/* Those of sandboxes whose creation has none yet: at the start. */
+int store_event_missed(struct store *st, struct err *e);
 int store_event_add(
     struct store *st, const struct store_event *ev, struct err *e);
 struct store_event_query {

@@ -31,6 +31,13 @@ store_event_add(struct store *st, const struct store_event *ev, struct err *e)
 	return store_run(st, ST_EVENT_ADD, "event", e);
 }
 
+int
+store_event_missed(struct store *st, struct err *e)
+{
+	store_text(st->stmt[ST_EVENT_MISSED], 1, "sandbox.lifecycle.created");
+	return store_run(st, ST_EVENT_MISSED, "missed events", e);
+}
+
 static void
 event_from(sqlite3_stmt *q, struct store_event *ev)
 {

@@ -3,8 +3,8 @@
  *
  *	bench_api API_PORT WAY_IN_PORT KEY HELLO WHAT...
  *
- * HELLO is the static program of tests/bench/inside.  WHAT: idle, cold, exec,
- * bulk.  Prints a JSON line for each figure.
+ * HELLO is the static program of tests/bench/inside.  WHAT: idle, cold, warm,
+ * exec, bulk.  Prints a JSON line for each figure.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,15 +31,35 @@ report(const char *name, struct samples *s, const char *unit)
 static const char bash[] = "{\"cmd\":\"/bin/bash\",\"args\":[\"-l\",\"-c\","
 			   "\"echo hi\"]}";
 
+/* Both members are there, and the machine has come to rest. */
 static void
-cold_creates(struct conn *c, struct conn *w, int n)
+await_pool(struct conn *c)
+{
+	do {
+		usleep(20000);
+		conn_call(c, "GET", "/pool", "");
+		conn_expect(c, 200, "pool");
+	} while (strstr(c->body, "\"ready\":2,\"warming\":0") == NULL);
+	usleep(20000);
+}
+
+/* From the pool, or without one. */
+static void
+creates(struct conn *c, struct conn *w, int n, bool warm)
 {
 	struct samples whole = { 0 }, answered = { 0 };
 
+	if (warm) {
+		conn_call(c, "POST", "/pool/base/warm", "{\"count\":2}");
+		conn_expect(c, 202, "warm");
+	}
 	for (int i = 0; i < n; i++) {
 		struct box b;
-		double t0 = bc_now_ms();
+		double t0;
 
+		if (warm)
+			await_pool(c);
+		t0 = bc_now_ms();
 		box_create(c, &b, "");
 		samples_add(&answered, bc_now_ms() - t0);
 		w->have = 0;
@@ -49,8 +69,13 @@ cold_creates(struct conn *c, struct conn *w, int n)
 		conn_finish(w);
 		box_kill(c, &b);
 	}
-	report("create_cold_ms", &whole, "ms");
-	report("create_cold_answer_ms", &answered, "ms");
+	report(warm ? "create_warm_ms" : "create_cold_ms", &whole, "ms");
+	report(warm ? "create_answer_ms" : "create_cold_answer_ms", &answered,
+	    "ms");
+	if (warm) {
+		conn_call(c, "POST", "/pool/base/drain", "");
+		conn_expect(c, 200, "drain");
+	}
 }
 
 static void
@@ -153,7 +178,11 @@ measure(struct conn *c, struct conn *w, const char *what, const char *hello)
 		return;
 	}
 	if (strcmp(what, "cold") == 0) {
-		cold_creates(c, w, 100);
+		creates(c, w, 100, false);
+		return;
+	}
+	if (strcmp(what, "warm") == 0) {
+		creates(c, w, 100, true);
 		return;
 	}
 	box_create(c, &b, "");
@@ -175,7 +204,7 @@ main(int argc, char **argv)
 
 	if (argc < 6) {
 		fprintf(stderr, "usage: bench_api API_PORT WAY_IN_PORT KEY "
-				"HELLO idle|cold|exec|bulk...\n");
+				"HELLO idle|cold|warm|exec|bulk...\n");
 		return 2;
 	}
 	bc_key = argv[3];

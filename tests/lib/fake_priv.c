@@ -160,6 +160,7 @@ rules_op(struct fake_world *w, uint16_t type, const void *body,
 		return apply(w, body, &r->err);
 	case RULES_FLOWS:
 		return 0;
+	case RULES_PREPARE:
 	case RULES_CLEAR:
 		memcpy(&clear, body, sizeof(clear));
 		if (fails(w, FAKE_CLEAR))

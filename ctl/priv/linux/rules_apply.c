@@ -336,6 +336,35 @@ rules_kernel_clear(struct rules *r, uint32_t slot, struct err *e)
 	return 0;
 }
 
+static int
+prepare(struct rules *r, const struct rules_want *w, struct err *e)
+{
+	struct rules_slot *s = &r->slots[w->slot];
+	struct nft_steps steps;
+	int rc;
+
+	if (learn(r, w->slot, e) < 0 || make_steps(r, w, &steps, e) < 0)
+		return -1;
+	rc = send_first(r, w, &steps, e);
+	if (rc == 0 && send_second(r, w->slot, &steps, e) < 0) {
+		undo(r, w->slot, &steps, 1);
+		rc = -1;
+	}
+	if (rc == 0)
+		memcpy(s->ids, steps.becomes, sizeof(s->ids));
+	nft_steps_fini(&steps);
+	return rc;
+}
+
+int
+rules_kernel_prepare(struct rules *r, struct rules_want *w, struct err *e)
+{
+	if (prepare(r, w, e) < 0)
+		return -1;
+	swap(&r->slots[w->slot].reach, &w->reach);
+	return 0;
+}
+
 int
 rules_kernel_state(
     struct rules *r, uint32_t slot, struct rules_state *out, struct err *e)
