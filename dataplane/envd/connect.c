@@ -211,7 +211,7 @@ from_json(const char *p, size_t n, struct err *e)
 		    CODEC_VALUES_MAX);
 		return NULL;
 	}
-	v = json_loadb(p, n, 0, &je);
+	v = json_loadb(p, n, JSON_REJECT_DUPLICATES, &je);
 	if (v == NULL) {
 		err_set(e, ERR_INVALID, "unmarshal message: %s", je.text);
 		return NULL;
@@ -315,7 +315,12 @@ open_envelope(struct rpc *c, const char *p, size_t len)
 		    "compression support");
 		return NULL;
 	}
-	in = unpack(c, p + ENVELOPE_HEAD, len, gzip, &e);
+	/* No bytes are a message without fields, in either codec. */
+	if (len == 0) {
+		in = json_object();
+		err_set(&e, ERR_LIMIT, "no memory");
+	} else
+		in = unpack(c, p + ENVELOPE_HEAD, len, gzip, &e);
 	if (in == NULL)
 		rpc_fail_err(c, &e);
 	return in;

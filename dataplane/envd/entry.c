@@ -70,12 +70,12 @@ put_time(struct buf *b, struct timespec t)
 }
 
 static int
-put_link(struct buf *b, const char *path, const char *real)
+put_link(struct buf *b, const char *real)
 {
 	char target[PATH_MAX];
 
 	if (realpath(real, target) == NULL)
-		(void)snprintf(target, sizeof(target), "%s", path);
+		(void)snprintf(target, sizeof(target), "%s", real);
 	if (buf_puts(b, ",\"symlinkTarget\":") < 0)
 		return -1;
 	return json_put(b, target);
@@ -125,7 +125,7 @@ put_all(struct buf *b, const char *path, const char *real,
 	if (rc == 0)
 		rc = put_time(b, st->st_mtim);
 	if (rc == 0 && S_ISLNK(st->st_mode))
-		rc = put_link(b, path, real);
+		rc = put_link(b, real);
 	if (rc == 0 && type != NULL)
 		rc = meta_put(b, ",", real);
 	return rc == 0 ? buf_puts(b, "}") : rc;

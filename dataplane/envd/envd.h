@@ -104,6 +104,8 @@ const char *group_name(gid_t gid, char to[ENVD_USER_MAX]);
 /* path.c: what a request's path means (reference B.1.3). */
 int path_resolve(const char *in, const char *home, const char *workdir,
     char out[PATH_MAX], struct err *e);
+/* An absolute path without `.`, `..`, and slashes too many. */
+void path_clean(char path[PATH_MAX]);
 /* Last element, trailing slashes ignored; into to. */
 const char *path_base(const char *path, char to[NAME_MAX + 1]);
 /* Makes what is missing above path (and path itself, if `self`), 0755 and

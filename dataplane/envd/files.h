@@ -29,17 +29,20 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_NONE };
 /* The reply's coding, of an Accept-Encoding header (or NULL). */
 enum coding files_coding(const char *accept, bool identity_only);
 
-/* By extension, else by the first bytes. */
+/* files_type.c.  By extension, else by the first bytes; valid until either is
+ * called again. */
 const char *files_type(const char *name, const char *head, size_t n);
 const char *files_type_by_name(const char *name); /* or NULL */
+/* The sandbox's list of types: /etc/mime.types. */
+extern const char *files_type_list;
 
 struct file_range {
 	int64_t at, n;
 };
-enum { RANGES_MAX = 32 };
+enum { RANGES_MAX = 32, RANGES_NONE = -1, RANGES_BAD = -2 };
 /*
- * Of a Range header and a size: how many, 0 if it is to be ignored, -1 if
- * nothing of it is there (416).
+ * Of a Range header and a size: how many, 0 if all is to be sent; RANGES_NONE
+ * if nothing of it is there, RANGES_BAD if it says nothing (both are a 416).
  */
 int files_ranges(
     const char *range, int64_t size, struct file_range out[RANGES_MAX]);

@@ -33,7 +33,7 @@ struct sending {
 	struct file_range range[RANGES_MAX];
 	int nranges, at;
 	int64_t size, off;
-	char type[64], boundary[40];
+	char type[128], boundary[40];
 	/* packed */
 	z_stream z;
 	bool packing;
@@ -217,36 +217,50 @@ send_plain(
 
 /* --- conditions -----------------------------------------------------------*/
 
+/* In any of the three forms that HTTP has had. */
 static bool
 date_of(const struct http_req *r, const char *name, time_t *out)
 {
+	static const char *const forms[] = { "%a, %d %b %Y %H:%M:%S GMT",
+		"%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y" };
 	const char *v = http_req_header(r, name);
-	struct tm tm = { 0 };
-	const char *end;
 
-	if (v == NULL)
-		return false;
-	end = strptime(v, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	if (end == NULL || *end != '\0')
-		return false;
-	*out = timegm(&tm);
-	return true;
+	for (size_t i = 0; v != NULL && i < countof(forms); i++) {
+		struct tm tm = { 0 };
+		const char *end = strptime(v, forms[i], &tm);
+
+		if (end != NULL && *end == '\0') {
+			*out = timegm(&tm);
+			return true;
+		}
+	}
+	return false;
 }
 
-/* A status that ends it, or 0. */
+/* NULL also if it is empty. */
+static const char *
+condition(const struct http_req *r, const char *name)
+{
+	const char *v = http_req_header(r, name);
+
+	return v != NULL && *v != '\0' ? v : NULL;
+}
+
+/* A status that ends it, or 0.  Files have no tag that could match. */
 static int
 conditions(const struct http_req *r, const struct stat *st)
 {
-	const char *match = http_req_header(r, "If-None-Match");
+	const char *match = condition(r, "If-Match");
+	const char *none = condition(r, "If-None-Match");
 	time_t t;
 
-	if (http_req_header(r, "If-Match") != NULL)
-		return strcmp(http_req_header(r, "If-Match"), "*") == 0 ? 0
-									: 412;
-	if (date_of(r, "If-Unmodified-Since", &t) && st->st_mtime > t)
+	if (match != NULL && strcmp(match, "*") != 0)
 		return 412;
-	if (match != NULL)
-		return strcmp(match, "*") == 0 ? 304 : 0;
+	if (match == NULL && date_of(r, "If-Unmodified-Since", &t) &&
+	    st->st_mtime > t)
+		return 412;
+	if (none != NULL)
+		return strcmp(none, "*") == 0 ? 304 : 0;
 	if (date_of(r, "If-Modified-Since", &t) && st->st_mtime <= t)
 		return 304;
 	return 0;
@@ -255,10 +269,10 @@ conditions(const struct http_req *r, const struct stat *st)
 static const char *
 usable_range(const struct http_req *r, const struct stat *st)
 {
-	const char *range = http_req_header(r, "Range");
+	const char *range = condition(r, "Range");
 	time_t t;
 
-	if (range == NULL || http_req_header(r, "If-Range") == NULL)
+	if (range == NULL || condition(r, "If-Range") == NULL)
 		return range;
 	return date_of(r, "If-Range", &t) && t == st->st_mtime ? range : NULL;
 }
@@ -269,12 +283,20 @@ static void
 describe(struct http_req *r, const struct download *x)
 {
 	char text[1024];
-	struct tm tm;
 
 	http_reply_header(r, "Vary", "Accept-Encoding");
 	files_disposition(x->name, text, sizeof(text));
 	http_reply_header(r, "Content-Disposition", "%s", text);
-	if (gmtime_r(&x->st.st_mtime, &tm) != NULL &&
+}
+
+static void
+put_date(struct http_req *r, const struct download *x)
+{
+	char text[64];
+	struct tm tm;
+
+	/* 1970 is no date, but the lack of one. */
+	if (x->st.st_mtime != 0 && gmtime_r(&x->st.st_mtime, &tm) != NULL &&
 	    strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm) > 0)
 		http_reply_header(r, "Last-Modified", "%s", text);
 }
@@ -308,17 +330,23 @@ serve(struct http_req *r, struct download *x)
 	int status = conditions(r, &x->st);
 	int n;
 
-	http_reply_header(r, "Accept-Ranges", "bytes");
 	if (status != 0) {
+		put_date(r, x);
 		http_reply(r, status, NULL, NULL, 0);
 		return;
 	}
 	n = files_ranges(usable_range(r, &x->st), x->st.st_size, range);
 	if (n < 0) {
-		http_reply_header(r, "Content-Range", "bytes */%lld",
-		    (long long)x->st.st_size);
-		rest_fail(r, 416, "invalid range: failed to overlap");
-	} else if (n > 1)
+		if (n == RANGES_NONE)
+			http_reply_header(r, "Content-Range", "bytes */%lld",
+			    (long long)x->st.st_size);
+		rest_fail(r, 416, "invalid range%s",
+		    n == RANGES_NONE ? ": failed to overlap" : "");
+		return;
+	}
+	http_reply_header(r, "Accept-Ranges", "bytes");
+	put_date(r, x);
+	if (n > 1)
 		send_parts(r, x, range, n);
 	else if (n == 1)
 		send_plain(r, x, range[0], false);
@@ -357,9 +385,7 @@ open_file(struct http_req *r, const char *path, struct download *x)
 		return false;
 	}
 	(void)path_base(path, x->name);
-	n = files_type_by_name(x->name) == NULL
-		? pread(x->fd, head, sizeof(head), 0)
-		: 0;
+	n = pread(x->fd, head, sizeof(head), 0);
 	x->type = files_type(x->name, head, n > 0 ? (size_t)n : 0);
 	return true;
 }
@@ -394,9 +420,10 @@ files_get(struct http_req *r, struct envd *d)
 	}
 	coding =
 	    files_coding(http_req_header(r, "Accept-Encoding"), identity_only);
-	if (coding == CODING_NONE)
+	if (coding == CODING_NONE) {
+		http_reply_header(r, "Vary", "Accept-Encoding");
 		rest_fail(r, 406, "no acceptable encoding found");
-	else {
+	} else {
 		describe(r, &x);
 		journal_file(r, d, path, u.name, 0, NULL);
 		if (coding == CODING_GZIP)

@@ -22,6 +22,7 @@
 
 enum {
 	WRITE_BYTES = 64 * 1024, /* gathered before they are written */
+	GZIP_HEAD = 10,
 	REPLY_MAX = 16 * 1024 * 1024,
 };
 
@@ -33,8 +34,9 @@ struct upload {
 	char *query; /* the `path` parameter; NULL: not given */
 	bool multipart;
 	struct multipart mp;
-	bool packed; /* gzip; below: its first member, the one at hand, ended */
-	bool unpacked, member_ended;
+	bool packed;
+	unsigned members; /* of the packed body: whole ones */
+	bool inside;	  /* another one has begun */
 	z_stream z;
 	/* the file being written; fd -1: none, or a part to be ignored */
 	int fd;
@@ -156,7 +158,7 @@ fits(const struct upload *u)
 }
 
 static int
-open_target(struct upload *u, struct err *e)
+open_target(struct upload *u, bool existed, struct err *e)
 {
 	struct stat st;
 
@@ -172,11 +174,9 @@ open_target(struct upload *u, struct err *e)
 		return write_failed(u, "changing the owner of", e);
 	if (!fits(u))
 		return no_space(u, e);
-	if (st.st_size > 0 && ftruncate(u->fd, 0) < 0)
+	/* An empty one too: whoever watches it sees it written. */
+	if (existed && S_ISREG(st.st_mode) && ftruncate(u->fd, 0) < 0)
 		return write_failed(u, "truncating", e);
-	if (meta_apply(&u->meta, u->fd, e) < 0)
-		return is_no_space(e->sys_errno) ? no_space(u, e)
-						 : fail(u, 500, e);
 	return 0;
 }
 
@@ -213,18 +213,20 @@ static int
 begin_file(struct upload *u, const char *name, struct err *e)
 {
 	struct stat st;
+	bool existed;
 
 	if (path_resolve(name, u->u.home, u->d->default_workdir, u->path, e) <
 	    0)
 		return fail(u, 400, e);
 	if (note_path(u, e) < 0)
 		return -1;
-	if (stat(u->path, &st) == 0 && S_ISDIR(st.st_mode)) {
+	existed = stat(u->path, &st) == 0;
+	if (existed && S_ISDIR(st.st_mode)) {
 		err_set(e, ERR_SYS, "path '%.200s' is a directory", u->path);
 		return fail(u, 400, e);
 	}
 	if (path_make_parents(u->path, &u->u, false, e) == 0)
-		return open_target(u, e);
+		return open_target(u, existed, e);
 	return is_no_space(e->sys_errno) ? no_space(u, e) : fail(u, 500, e);
 }
 
@@ -250,6 +252,9 @@ end_file(struct upload *u, struct err *e)
 		return 0;
 	if (write_gathered(u, e) < 0)
 		return -1;
+	if (meta_apply(&u->meta, u->fd, e) < 0)
+		return is_no_space(e->sys_errno) ? no_space(u, e)
+						 : fail(u, 500, e);
 	if (close(take_fd(&u->fd)) < 0)
 		return write_failed(u, "writing", e);
 	if (put_written(u) == 0)
@@ -308,36 +313,47 @@ plain(struct upload *u, const char *p, size_t n, struct err *e)
 	return u->status != 0 ? -1 : fail(u, 500, e);
 }
 
+/* No gzip at all is the client's mistake, and touches no file. */
+static int
+bad_gzip(struct upload *u, const char *why, struct err *e)
+{
+	err_set(e, ERR_SYS, "gzip body: %s", why);
+	return fail(
+	    u, u->members == 0 && u->z.total_in < GZIP_HEAD ? 400 : 500, e);
+}
+
+/* One after another, as many as come. */
 static int
 unpack(struct upload *u, const char *p, size_t n, struct err *e)
 {
 	static unsigned char out[WRITE_BYTES];
-	int rc = Z_OK;
 
 	u->z.next_in = unconst(p);
 	u->z.avail_in = (uInt)n;
 	u->z.avail_out = 1;
-	while (u->z.avail_in > 0 || (rc == Z_OK && u->z.avail_out == 0)) {
-		bool fresh = !u->unpacked && u->z.total_in == 0;
+	while (u->z.avail_in > 0 || u->z.avail_out == 0) {
+		int rc;
 
-		/* One member may follow another. */
-		if (u->member_ended)
-			(void)inflateReset(&u->z);
 		u->z.next_out = out;
 		u->z.avail_out = sizeof(out);
 		rc = inflate(&u->z, Z_NO_FLUSH);
 		if (rc == Z_BUF_ERROR)
 			return 0; /* all that came is used */
-		u->member_ended = rc == Z_STREAM_END;
-		u->unpacked |= rc == Z_STREAM_END;
-		if (rc != Z_OK && rc != Z_STREAM_END) {
-			err_set(e, ERR_SYS, "malformed gzip body");
-			return fail(
-			    u, fresh && u->z.total_out == 0 ? 400 : 500, e);
-		}
+		if (rc != Z_OK && rc != Z_STREAM_END)
+			return bad_gzip(u, "malformed", e);
+		if (!u->multipart && u->first == NULL &&
+		    u->z.total_in >= GZIP_HEAD &&
+		    begin_file(u, u->query, e) < 0)
+			return -1;
+		u->inside = rc != Z_STREAM_END;
 		if (plain(u, (const char *)out, sizeof(out) - u->z.avail_out,
 			e) < 0)
 			return -1;
+		if (rc == Z_STREAM_END) {
+			u->members++;
+			(void)inflateReset(&u->z);
+			u->z.avail_out = 1;
+		}
 	}
 	return 0;
 }
@@ -345,11 +361,8 @@ unpack(struct upload *u, const char *p, size_t n, struct err *e)
 static int
 body_end(struct upload *u, struct err *e)
 {
-	if (u->packed && !u->member_ended) {
-		err_set(e, ERR_SYS, "gzip body: unexpected end");
-		return fail(
-		    u, !u->unpacked && u->z.total_in == 0 ? 400 : 500, e);
-	}
+	if (u->packed && (u->inside || u->members == 0))
+		return bad_gzip(u, "unexpected end", e);
 	if (!u->multipart)
 		return end_file(u, e);
 	return multipart_end(&u->mp, e) < 0 ? fail(u, 500, e) : 0;
@@ -379,9 +392,15 @@ on_data(struct http_req *r, const char *p, size_t n)
 		rc = body_end(u, &e);
 	else
 		rc = u->packed ? unpack(u, p, n, &e) : plain(u, p, n, &e);
-	if (rc < 0)
-		rest_fail(r, u->status, "%s", e.msg);
-	else if (n == 0)
+	if (rc < 0) {
+		struct err ignored;
+		int status = u->status;
+
+		/* What came of it is there. */
+		if (u->fd >= 0)
+			(void)write_gathered(u, &ignored);
+		rest_fail(r, status, "%s", e.msg);
+	} else if (n == 0)
 		finish(u);
 }
 
@@ -458,7 +477,7 @@ look_at_rest(struct upload *u)
 	}
 	if (!look_at_type(u) || !look_at_coding(u))
 		return false;
-	if (u->multipart || begin_file(u, u->query, &e) == 0)
+	if (u->multipart || u->packed || begin_file(u, u->query, &e) == 0)
 		return true;
 	rest_fail(u->r, u->status, "%s", e.msg);
 	return false;

@@ -1,4 +1,5 @@
 /* Who may read and write files: a token, or a URL that was signed with it. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,38 +55,47 @@ param(struct http_req *r, const char *name, bool *there)
 
 static bool
 check_signature(struct http_req *r, const struct envd *d, const char *op,
-    const char *given, const char *expiration)
+    const char *given, const long long *until)
 {
 	bool there;
 	autofree char *path = param(r, "path", &there);
 	autofree char *user =
 	    path != NULL ? param(r, "username", &there) : NULL;
-	char want[64], number[32], *end;
-	long long until = 0;
+	char want[64], number[32];
 
 	if (user == NULL)
 		return false;
-	if (expiration != NULL) {
-		until = strtoll(expiration, &end, 10);
-		if (*expiration == '\0' || *end != '\0') {
-			rest_fail(r, 400,
-			    "signature_expiration is not a number: '%.40s'",
-			    expiration);
-			return false;
-		}
-		(void)snprintf(number, sizeof(number), "%lld", until);
-	}
+	if (until != NULL)
+		(void)snprintf(number, sizeof(number), "%lld", *until);
 	files_sign(
-	    path, op, user, d->token, expiration != NULL ? number : NULL, want);
+	    path, op, user, d->token, until != NULL ? number : NULL, want);
 	if (!same_secret(want, given)) {
 		rest_fail(r, 401, "invalid signature");
 		return false;
 	}
-	if (expiration != NULL && until < (long long)time(NULL)) {
+	if (until != NULL && *until < (long long)time(NULL)) {
 		rest_fail(r, 401, "signature is already expired");
 		return false;
 	}
 	return true;
+}
+
+/* Looked at even where nothing is signed.  False: refused. */
+static bool
+get_expiration(struct http_req *r, bool *there, long long *until)
+{
+	autofree char *text = param(r, "signature_expiration", there);
+	char *end;
+
+	if (text == NULL)
+		return false;
+	errno = 0;
+	*until = strtoll(text, &end, 10);
+	if (!*there || (*text != '\0' && *end == '\0' && errno == 0))
+		return true;
+	rest_fail(
+	    r, 400, "signature_expiration is not a number: '%.40s'", text);
+	return false;
 }
 
 bool
@@ -94,8 +104,10 @@ files_allowed(struct http_req *r, const struct envd *d, const char *op)
 	const char *token = http_req_header(r, "X-Access-Token");
 	bool signed_, expires;
 	autofree char *signature = NULL;
-	autofree char *expiration = NULL;
+	long long until;
 
+	if (!get_expiration(r, &expires, &until))
+		return false;
 	if (d->token == NULL)
 		return true;
 	if (token != NULL && *token != '\0') {
@@ -112,11 +124,7 @@ files_allowed(struct http_req *r, const struct envd *d, const char *op)
 		rest_fail(r, 401, "missing signature query parameter");
 		return false;
 	}
-	expiration = param(r, "signature_expiration", &expires);
-	if (expiration == NULL)
-		return false;
-	return check_signature(
-	    r, d, op, signature, expires ? expiration : NULL);
+	return check_signature(r, d, op, signature, expires ? &until : NULL);
 }
 
 bool

@@ -1,4 +1,4 @@
-/* Headers of file transfers: ranges, codings, types, names.  No I/O. */
+/* Headers of file transfers: ranges, codings, names.  No I/O. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +25,7 @@ digits(const char **s)
 {
 	int64_t v = 0;
 
+	*s = skip_blanks(*s);
 	if (!isdigit((unsigned char)**s))
 		return -1;
 	for (; isdigit((unsigned char)**s); (*s)++) {
@@ -32,6 +33,7 @@ digits(const char **s)
 			return -1;
 		v = v * 10 + (**s - '0');
 	}
+	*s = skip_blanks(*s);
 	return v;
 }
 
@@ -54,12 +56,12 @@ one_range(const char **s, int64_t size, struct file_range *out)
 	first = digits(s);
 	if (first < 0 || **s != '-')
 		return -1;
-	(*s)++;
+	*s = skip_blanks(*s + 1);
 	last = size - 1;
-	if (isdigit((unsigned char)**s)) {
+	if (**s != '\0' && **s != ',') {
 		last = digits(s);
 		if (last < first)
-			return -1;
+			return first < size ? -1 : 0;
 	}
 	if (first >= size)
 		return 0;
@@ -74,30 +76,36 @@ files_ranges(const char *range, int64_t size, struct file_range out[RANGES_MAX])
 {
 	int64_t total = 0;
 	int n = 0;
-	bool any = false;
+	bool missing = false;
 
-	if (range == NULL || strncmp(range, "bytes=", 6) != 0)
+	if (range == NULL || *range == '\0')
 		return 0;
-	for (const char *s = range + 6;;) {
+	if (strncmp(range, "bytes=", 6) != 0)
+		return RANGES_BAD;
+	for (const char *s = range + 6;; s++) {
 		int rc;
 
 		s = skip_blanks(s);
+		if (*s == ',')
+			continue;
+		if (*s == '\0')
+			break;
 		if (n == RANGES_MAX)
 			return 0;
 		rc = one_range(&s, size, &out[n]);
-		s = skip_blanks(s);
 		if (rc < 0 || (*s != ',' && *s != '\0'))
-			return 0;
-		any = true;
+			return RANGES_BAD;
+		missing = missing || rc == 0;
 		if (rc > 0)
 			total += out[n++].n;
-		if (*s++ == '\0')
+		if (*s == '\0')
 			break;
 	}
 	/* More than the file itself is an attack or a mistake. */
 	if (total > size)
 		return 0;
-	return n > 0 || !any ? n : -1;
+	/* Of an empty file all is sent, whatever was asked for. */
+	return n > 0 || !missing || size == 0 ? n : RANGES_NONE;
 }
 
 /* --- Accept-Encoding ------------------------------------------------------*/
@@ -147,82 +155,6 @@ files_coding(const char *accept, bool identity_only)
 	if (identity_only || (identity > 0 && identity >= gzip))
 		return identity > 0 ? CODING_IDENTITY : CODING_NONE;
 	return gzip > 0 ? CODING_GZIP : CODING_NONE;
-}
-
-/* --- Content-Type ---------------------------------------------------------*/
-
-const char *
-files_type_by_name(const char *name)
-{
-	static const char *const types[][2] = {
-		{ "avif", "image/avif" },
-		{ "bin", "application/octet-stream" },
-		{ "css", "text/css; charset=utf-8" },
-		{ "csv", "text/csv; charset=utf-8" },
-		{ "gif", "image/gif" },
-		{ "gz", "application/gzip" },
-		{ "htm", "text/html; charset=utf-8" },
-		{ "html", "text/html; charset=utf-8" },
-		{ "jpeg", "image/jpeg" },
-		{ "jpg", "image/jpeg" },
-		{ "js", "text/javascript; charset=utf-8" },
-		{ "json", "application/json" },
-		{ "md", "text/markdown; charset=utf-8" },
-		{ "mjs", "text/javascript; charset=utf-8" },
-		{ "mp3", "audio/mpeg" },
-		{ "mp4", "video/mp4" },
-		{ "pdf", "application/pdf" },
-		{ "png", "image/png" },
-		{ "svg", "image/svg+xml" },
-		{ "tar", "application/x-tar" },
-		{ "txt", "text/plain; charset=utf-8" },
-		{ "wasm", "application/wasm" },
-		{ "webp", "image/webp" },
-		{ "xml", "text/xml; charset=utf-8" },
-		{ "zip", "application/zip" },
-	};
-	const char *dot = strrchr(name, '.');
-
-	for (size_t i = 0; dot != NULL && i < countof(types); i++)
-		if (strcasecmp(dot + 1, types[i][0]) == 0)
-			return types[i][1];
-	return NULL;
-}
-
-const char *
-files_type(const char *name, const char *head, size_t n)
-{
-	static const struct {
-		const char *magic;
-		size_t n;
-		const char *type;
-	} magics[] = {
-		{ "\x89PNG\r\n\x1a\n", 8, "image/png" },
-		{ "\xff\xd8\xff", 3, "image/jpeg" },
-		{ "GIF8", 4, "image/gif" },
-		{ "%PDF-", 5, "application/pdf" },
-		{ "PK\x03\x04", 4, "application/zip" },
-		{ "\x1f\x8b\x08", 3, "application/x-gzip" },
-		{ "<!DOCTYPE HTML", 14, "text/html; charset=utf-8" },
-		{ "<html", 5, "text/html; charset=utf-8" },
-		{ "<?xml", 5, "text/xml; charset=utf-8" },
-	};
-	const char *type = files_type_by_name(name);
-
-	if (type != NULL)
-		return type;
-	for (size_t i = 0; i < countof(magics); i++)
-		if (n >= magics[i].n &&
-		    strncasecmp(head, magics[i].magic, magics[i].n) == 0)
-			return magics[i].type;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)head[i];
-
-		if (c <= 0x08 || c == 0x0b || (c >= 0x0e && c <= 0x1a) ||
-		    (c >= 0x1c && c <= 0x1f))
-			return "application/octet-stream";
-	}
-	return "text/plain; charset=utf-8";
 }
 
 /* --- Content-Disposition --------------------------------------------------*/

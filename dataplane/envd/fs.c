@@ -87,6 +87,19 @@ fs_make_dir(struct rpc *c, const json_t *in)
 		reply_entry(c, path);
 }
 
+/* What is a directory is never replaced, though the kernel would. */
+static int
+move(const char *from, const char *to)
+{
+	struct stat st;
+
+	if (lstat(to, &st) < 0 || !S_ISDIR(st.st_mode))
+		return rename(from, to);
+	if (lstat(from, &st) == 0)
+		errno = EEXIST;
+	return -1;
+}
+
 void
 fs_move(struct rpc *c, const json_t *in)
 {
@@ -99,7 +112,7 @@ fs_move(struct rpc *c, const json_t *in)
 		return;
 	if (path_make_parents(to, &u, false, &e) < 0)
 		rpc_fail(c, RPC_INTERNAL, "%s", e.msg);
-	else if (rename(from, to) == 0)
+	else if (move(from, to) == 0)
 		reply_entry(c, to);
 	else if (errno == ENOENT)
 		rpc_fail(

@@ -270,9 +270,6 @@ really(struct rpc *c, const char *path, char real[PATH_MAX])
 		else if (errno == ELOOP)
 			rpc_fail(c, RPC_FAILED_PRECONDITION,
 			    "too many links: %.900s", path);
-		else if (errno == ENOTDIR)
-			rpc_fail(c, RPC_INVALID_ARGUMENT,
-			    "path is not a directory: %.900s", path);
 		else
 			rpc_fail(c, RPC_INTERNAL, "error reading '%.800s': %s",
 			    path, strerror(errno));
@@ -315,6 +312,7 @@ fs_list_dir(struct rpc *c, const json_t *in)
 		rpc_fail_err(c, &e);
 	else if (fs_path(c, in, "path", &u, w->shown) == 0 &&
 		 really(c, w->shown, w->real) == 0) {
+		path_clean(w->shown);
 		w->c = c;
 		w->loop = c->d->loop;
 		w->depth = depth == 0 ? 1 : depth;

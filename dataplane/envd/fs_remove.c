@@ -155,13 +155,8 @@ static int
 remove_tree(void *arg)
 {
 	struct tree t = { NULL, 0, 0 };
-	char *path = arg;
-	size_t len = strlen(path);
-	int err;
+	int err = enter(&t, AT_FDCWD, arg);
 
-	while (len > 1 && path[len - 1] == '/')
-		path[--len] = '\0';
-	err = enter(&t, AT_FDCWD, path);
 	while (err == 0 && t.n > 0) {
 		const struct dirent *de;
 
@@ -215,8 +210,11 @@ fs_remove(struct rpc *c, const json_t *in)
 
 	if (fs_path(c, in, "path", &u, path) < 0)
 		return;
+	/* A link goes, not what it leads to. */
+	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+		path[n - 1] = '\0';
 	/* A file, a link or an empty directory. */
-	if (remove(path) == 0 || errno == ENOENT || errno == ENOTDIR) {
+	if (remove(path) == 0 || errno == ENOENT) {
 		rpc_reply(c, "{}", 2);
 		return;
 	}

@@ -6,7 +6,7 @@
 
 #include "envd/envd.h"
 
-enum { PIECE_MAX = 128 * 1024 };
+enum { PIECE_MAX = 128 * 1024, BLANKS_MAX = 256 };
 
 /* --- parameters -----------------------------------------------------------*/
 
@@ -16,6 +16,15 @@ blanks(const char *s)
 	while (*s == ' ' || *s == '\t')
 		s++;
 	return s;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Copies a token or a quoted string; the end of it, or NULL. */
@@ -73,6 +82,31 @@ multipart_param(const char *header, const char *name, char *to, size_t cap)
 			break;
 	}
 	return false;
+}
+
+/* A parameter as RFC 2231 has it: charset'language'percent-encoded. */
+static bool
+extended(const char *header, const char *name, char *to, size_t cap)
+{
+	char *from, *out = to;
+
+	if (!multipart_param(header, name, to, cap) ||
+	    strncasecmp(to, "utf-8'", 6) != 0)
+		return false;
+	from = strchr(to + 6, '\'');
+	if (from == NULL)
+		return false;
+	for (from++; *from != '\0'; from++) {
+		int high = *from == '%' ? hex_digit(from[1]) : -1;
+		int low = high >= 0 ? hex_digit(from[2]) : -1;
+
+		if (*from == '%' && (low < 0 || (high | low) == 0))
+			return false;
+		*out++ = *from == '%' ? (char)(high << 4 | low) : *from;
+		from += *from == '%' ? 2 : 0;
+	}
+	*out = '\0';
+	return true;
 }
 
 /* --- life -----------------------------------------------------------------*/
@@ -136,32 +170,43 @@ begin_part(struct multipart *m, char *head, struct err *e)
 	if (cd != NULL) {
 		named = multipart_param(cd, "name", name, sizeof(name));
 		filed =
+		    extended(cd, "filename*", filename, sizeof(filename)) ||
 		    multipart_param(cd, "filename", filename, sizeof(filename));
 	}
 	return m->on_part(m, named ? name : NULL, filed ? filename : NULL, e);
 }
 
 /* Below: 1 went on, 0 needs more, -1 failed. */
+/*
+ * Whether what looks like a delimiter is one: the line ends there, or it is
+ * the last.  1 yes, 0 not known yet, -1 no, it is data.
+ */
 static int
-after_delimiter(struct multipart *m, struct err *e)
+line_ends(const char *p, size_t n)
 {
 	size_t i = 0;
 
-	if (m->in.len < 2)
+	if (n >= 2 && memcmp(p, "--", 2) == 0)
+		return 1;
+	if (n == 1 && *p == '-')
 		return 0;
+	while (i < n && (p[i] == ' ' || p[i] == '\t'))
+		i++;
+	if (i > BLANKS_MAX || (i < n && p[i] != '\r') ||
+	    (i + 1 < n && p[i + 1] != '\n'))
+		return -1;
+	return i + 1 < n;
+}
+
+static int
+after_delimiter(struct multipart *m)
+{
 	if (memcmp(m->in.data, "--", 2) == 0) {
 		m->state = MP_EPILOGUE;
 		return 1;
 	}
-	while (i < m->in.len && (m->in.data[i] == ' ' || m->in.data[i] == '\t'))
-		i++;
-	if (i > 256)
-		return malformed(e, "blanks behind a boundary");
-	if (m->in.len - i < 2)
-		return 0;
-	if (memcmp(m->in.data + i, "\r\n", 2) != 0)
-		return malformed(e, "a boundary goes on");
-	buf_consume(&m->in, i); /* the line end begins an empty head, too */
+	/* The line end begins an empty head, too. */
+	buf_consume(&m->in, strspn(m->in.data, " \t"));
 	m->state = MP_HEAD;
 	return 1;
 }
@@ -187,20 +232,37 @@ part_head(struct multipart *m, struct err *e)
 	return begin_part(m, n > 0 ? head + 2 : head, e) < 0 ? -1 : 1;
 }
 
+/* Where a delimiter is, or may be (then *known is 0); the end if nowhere. */
+static size_t
+find_delimiter(const struct multipart *m, int *known)
+{
+	const char *from = m->in.data, *end = from + m->in.len, *at;
+
+	*known = 0;
+	while ((at = memmem(from, (size_t)(end - from), m->delimiter,
+		    m->ndelimiter)) != NULL) {
+		const char *behind = at + m->ndelimiter;
+
+		*known = line_ends(behind, (size_t)(end - behind));
+		if (*known >= 0)
+			return (size_t)(at - m->in.data);
+		from = at + 1;
+	}
+	*known = 0;
+	return m->in.len < m->ndelimiter ? 0 : m->in.len - m->ndelimiter + 1;
+}
+
 /* All that cannot be the beginning of a delimiter. */
 static int
 part_data(struct multipart *m, struct err *e)
 {
-	const char *at =
-	    memmem(m->in.data, m->in.len, m->delimiter, m->ndelimiter);
-	size_t n = at != NULL			? (size_t)(at - m->in.data)
-		   : m->in.len >= m->ndelimiter ? m->in.len - m->ndelimiter + 1
-						: 0;
+	int known;
+	size_t n = find_delimiter(m, &known);
 
 	if (n > 0 && m->state == MP_DATA && m->on_data(m, m->in.data, n, e) < 0)
 		return -1;
 	buf_consume(&m->in, n);
-	if (at == NULL)
+	if (known == 0)
 		return 0;
 	if (m->state == MP_DATA && m->on_part_end(m, e) < 0)
 		return -1;
@@ -214,7 +276,7 @@ step(struct multipart *m, struct err *e)
 {
 	switch (m->state) {
 	case MP_AFTER:
-		return after_delimiter(m, e);
+		return after_delimiter(m);
 	case MP_HEAD:
 		return part_head(m, e);
 	case MP_PREAMBLE:

@@ -68,6 +68,19 @@ path_resolve(const char *in, const char *home, const char *workdir,
 	return 0;
 }
 
+void
+path_clean(char path[PATH_MAX])
+{
+	char from[PATH_MAX];
+	size_t len = 0;
+
+	memcpy(from, path, strlen(path) + 1);
+	(void)join(path, &len, from); /* never longer than it was */
+	if (len == 0)
+		path[len++] = '/';
+	path[len] = '\0';
+}
+
 const char *
 path_base(const char *path, char to[NAME_MAX + 1])
 {

@@ -18,6 +18,7 @@ struct selector {
 static int
 selector(struct rpc *c, const json_t *in, struct selector *out)
 {
+	static const char *const members[] = { "pid", "tag" };
 	const json_t *sel = NULL;
 	const char *tag = NULL;
 	uint64_t pid = 0;
@@ -25,7 +26,8 @@ selector(struct rpc *c, const json_t *in, struct selector *out)
 	int has_pid, has_tag;
 
 	*out = (struct selector){ 0, NULL };
-	if (field_object(in, "process", NULL, &sel, &e) < 0) {
+	if (field_object(in, "process", NULL, &sel, &e) < 0 ||
+	    field_one_of(sel, members, countof(members), &e) < 0) {
 		rpc_fail_err(c, &e);
 		return -1;
 	}
@@ -284,11 +286,14 @@ static int
 input_bytes(struct rpc *c, const json_t *in, const struct proc *p, char **out,
     size_t *n)
 {
+	static const char *const members[] = { "stdin", "pty" };
 	const json_t *input = NULL;
 	struct err e;
 	bool pty = false;
 	int rc = field_object(in, "input", NULL, &input, &e);
 
+	if (rc >= 0)
+		rc = field_one_of(input, members, countof(members), &e);
 	if (rc >= 0)
 		rc = field_bytes(input, "stdin", out, n, &e);
 	if (rc == 0) {
@@ -375,14 +380,17 @@ stream_data(struct rpc *c, const json_t *data)
 bool
 proc_stream_input(struct rpc *c, const json_t *in)
 {
+	static const char *const members[] = { "start", "data", "keepalive" };
 	const json_t *start = NULL, *data = NULL;
 	struct err e;
+	int one;
 
 	if (in == NULL) {
 		rpc_reply(c, "{}", 2);
 		return false;
 	}
-	if (field_object(in, "start", NULL, &start, &e) < 0 ||
+	one = field_one_of(in, members, countof(members), &e);
+	if (one < 0 || field_object(in, "start", NULL, &start, &e) < 0 ||
 	    field_object(in, "data", NULL, &data, &e) < 0) {
 		rpc_fail_err(c, &e);
 		return false;
@@ -391,7 +399,10 @@ proc_stream_input(struct rpc *c, const json_t *in)
 		return stream_start(c, start);
 	if (data != NULL)
 		return stream_data(c, data);
-	return true; /* keepalive */
+	if (one > 0)
+		return true; /* keepalive */
+	rpc_fail(c, RPC_UNIMPLEMENTED, "invalid event type");
+	return false;
 }
 
 void

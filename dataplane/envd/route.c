@@ -76,6 +76,14 @@ envd_on_bad_request(int status, const char *why, struct buf *out, void *ctx)
 /* --- cross-origin ---------------------------------------------------------*/
 
 static bool
+has_origin(const struct http_req *r)
+{
+	const char *origin = http_req_header(r, "Origin");
+
+	return origin != NULL && *origin != '\0';
+}
+
+static bool
 preflight(struct http_req *r)
 {
 	const char *method =
@@ -83,16 +91,16 @@ preflight(struct http_req *r)
 	const char *headers =
 	    http_req_header(r, "Access-Control-Request-Headers");
 	static const char *const allowed[] = { "HEAD", "GET", "POST", "PUT",
-		"PATCH", "DELETE" };
+		"PATCH", "DELETE", "OPTIONS" };
 
-	if (method == NULL || strcmp(http_req_method(r), "OPTIONS") != 0)
+	if (method == NULL || *method == '\0' ||
+	    strcmp(http_req_method(r), "OPTIONS") != 0)
 		return false;
 	http_reply_header(r, "Vary",
 	    "Origin, Access-Control-Request-Method, "
 	    "Access-Control-Request-Headers");
 	for (size_t i = 0; i < countof(allowed); i++)
-		if (strcmp(method, allowed[i]) == 0 &&
-		    http_req_header(r, "Origin") != NULL) {
+		if (strcmp(method, allowed[i]) == 0 && has_origin(r)) {
 			http_reply_header(
 			    r, "Access-Control-Allow-Origin", "*");
 			http_reply_header(
@@ -111,7 +119,7 @@ static void
 allow_origin(struct http_req *r)
 {
 	http_reply_header(r, "Vary", "Origin");
-	if (http_req_header(r, "Origin") == NULL)
+	if (!has_origin(r))
 		return;
 	http_reply_header(r, "Access-Control-Allow-Origin", "*");
 	http_reply_header(r, "Access-Control-Expose-Headers",
@@ -144,15 +152,19 @@ basic_name(const struct http_req *r, char name[ENVD_USER_MAX])
 	a += 6;
 	if (strlen(a) > 1000)
 		return -1;
-	n = b64_decode(a, strlen(a), plain);
+	/* Bytes in messages may lack their padding; credentials may not. */
+	n = strlen(a) % 4 != 0 || strpbrk(a, "-_") != NULL
+		? -1
+		: b64_decode(a, strlen(a), plain);
 	if (n < 0)
 		return 0; /* as if it were not there, like the original */
 	plain[n] = '\0';
-	colon = strchr(plain, ':');
+	colon = memchr(plain, ':', (size_t)n);
 	if (colon == NULL)
 		return 0;
 	*colon = '\0';
-	if (colon - plain >= ENVD_USER_MAX)
+	if (colon - plain >= ENVD_USER_MAX ||
+	    strlen(plain) < (size_t)(colon - plain))
 		return -1;
 	memcpy(name, plain, (size_t)(colon - plain) + 1);
 	return 1;

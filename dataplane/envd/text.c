@@ -266,6 +266,23 @@ field_object(const json_t *o, const char *camel, const char *snake,
 }
 
 int
+field_one_of(const json_t *o, const char *const *names, size_t n, struct err *e)
+{
+	const char *one = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (field(o, names[i], NULL) == NULL)
+			continue;
+		if (one != NULL)
+			return err_set(e, ERR_INVALID,
+			    "fields \"%s\" and \"%s\" exclude each other", one,
+			    names[i]);
+		one = names[i];
+	}
+	return one != NULL;
+}
+
+int
 field_bytes(
     const json_t *o, const char *name, char **out, size_t *n, struct err *e)
 {

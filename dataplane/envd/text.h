@@ -38,6 +38,9 @@ int field_uint(const json_t *o, const char *camel, const char *snake,
     uint64_t max, uint64_t *out, struct err *e);
 int field_object(const json_t *o, const char *camel, const char *snake,
     const json_t **out, struct err *e);
+/* Of the members of a oneof: how many are set, 0 or 1; -1 if more. */
+int field_one_of(
+    const json_t *o, const char *const *names, size_t n, struct err *e);
 /* Decoded, to be freed. */
 int field_bytes(
     const json_t *o, const char *name, char **out, size_t *n, struct err *e);

@@ -12,6 +12,7 @@
 enum {
 	WATCHES_MAX = 1024,
 	WATCH_DIRS_MAX = 65536,
+	WATCH_TOLD_MAX = 16384, /* of what a new directory brings along */
 	WATCH_BUFFER_MAX = 16 * 1024 * 1024, /* events nobody has fetched */
 };
 

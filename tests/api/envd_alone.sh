@@ -7,6 +7,7 @@ envd=build/${VARIANT:-debug}/bin/envd
 rc=0
 
 sh tests/lib/envd_inside.sh "$envd" python3 tests/lib/envd_http.py || rc=1
+sh tests/lib/envd_inside.sh "$envd" python3 tests/lib/envd_corners.py || rc=1
 
 export E2B_DEBUG=true E2B_API_KEY=debug
 if [ -d build/sdk-js/node_modules/e2b ]; then

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "envd/files.h"
@@ -48,15 +49,18 @@ ranges(void)
 		{ "bytes=-1000", 1, 0, 100 },
 		{ "bytes=50-1000", 1, 50, 50 },
 		{ "bytes=0-1, 5-6 ,-1", 3, 0, 2 },
-		{ "bytes=100-", -1, 0, 0 },
-		{ "bytes=-0", -1, 0, 0 },
+		{ "bytes=100-", RANGES_NONE, 0, 0 },
+		{ "bytes=-0", RANGES_NONE, 0, 0 },
+		{ "bytes=,0-1,", 1, 0, 2 },
+		{ "bytes= 0 - 1 ", 1, 0, 2 },
 		{ "bytes=200-,0-1", 1, 0, 2 },
-		{ "bytes=5-4", 0, 0, 0 },
-		{ "bytes=a-b", 0, 0, 0 },
+		{ "bytes=5-4", RANGES_BAD, 0, 0 },
+		{ "bytes=a-b", RANGES_BAD, 0, 0 },
+		{ "bytes=1", RANGES_BAD, 0, 0 },
 		{ "bytes=", 0, 0, 0 },
-		{ "items=0-1", 0, 0, 0 },
+		{ "items=0-1", RANGES_BAD, 0, 0 },
 		{ "bytes=0-99,0-99", 0, 0, 0 },
-		{ "bytes=99999999999999999999-", 0, 0, 0 },
+		{ "bytes=99999999999999999999-", RANGES_BAD, 0, 0 },
 	};
 	struct file_range r[RANGES_MAX];
 
@@ -70,7 +74,7 @@ ranges(void)
 		if (!ok)
 			printf("# %s -> %d\n", row[i].header, n);
 	}
-	CHECK(files_ranges("bytes=0-0", 0, r) == -1);
+	CHECK(files_ranges("bytes=0-0", 0, r) == 0);
 }
 
 static void
@@ -102,11 +106,60 @@ names(void)
 	CHECK(strcmp(to, "inline; filename*=utf-8''%C3%BC.txt") == 0);
 	files_disposition("a b c d e f g h i j k l m", tiny, sizeof(tiny));
 	CHECK(strlen(tiny) < sizeof(tiny));
-	CHECK(strcmp(files_type("x.JSON", "", 0), "application/json") == 0);
-	CHECK(
-	    strcmp(files_type("x", "\x89PNG\r\n\x1a\n", 8), "image/png") == 0);
-	CHECK(strcmp(files_type("x", "a\0b", 3), "application/octet-stream") ==
-	      0);
+}
+
+static void
+type(const char *name, const char *head, size_t n, const char *want)
+{
+	const char *got = files_type(name, head, n);
+
+	CHECK(strcmp(got, want) == 0);
+	if (strcmp(got, want) != 0)
+		printf("# %s: %s\n", name, got);
+}
+
+static void
+types(void)
+{
+	char list[] = "/tmp/types.XXXXXX";
+	int fd = mkstemp(list);
+	const char text[] = "# no type abc\n"
+			    "application/x-abc\tabc  Abd\n"
+			    "text/x-c\t\tc\n"
+			    "image/none\n"
+			    "application/first json # abe\n"
+			    "application/last\tjson";
+
+	files_type_list = "/nothing";
+	type("x.JSON", "", 0, "application/json");
+	type("x.abc", "a", 1, "text/plain; charset=utf-8");
+	type("x", "\x89PNG\r\n\x1a\n", 8, "image/png");
+	type("x", "a\0b", 3, "application/octet-stream");
+	type("x", "", 0, "text/plain; charset=utf-8");
+	type("x", " \n<html>", 8, "text/html; charset=utf-8");
+	type("x", "<html", 5, "text/plain; charset=utf-8");
+	type("x", "<htmlx>", 7, "text/plain; charset=utf-8");
+	type("x", "RIFF1234WAVE", 12, "audio/wave");
+	type("x",
+	    "\0\0\0\x14"
+	    "ftypisom0000mp42",
+	    20, "video/mp4");
+	type("x",
+	    "\0\0\0\x14"
+	    "ftypisommp42",
+	    16, "application/octet-stream");
+	CHECK(fd >= 0 && write(fd, text, sizeof(text) - 1) > 0);
+	files_type_list = list;
+	type("x.abc", "", 0, "application/x-abc");
+	type("x.ABC", "", 0, "application/x-abc");
+	type("x.Abd", "", 0, "application/x-abc");
+	type("x.abd", "", 0, "text/plain; charset=utf-8");
+	type("x.abe", "", 0, "text/plain; charset=utf-8");
+	type("x.c", "", 0, "text/x-c; charset=utf-8");
+	type("x.json", "", 0, "application/last");
+	type("x.", "", 0, "text/plain; charset=utf-8");
+	(void)unlink(list);
+	(void)close(fd);
 }
 
 /* --- multipart ------------------------------------------------------------*/
@@ -182,7 +235,17 @@ multiparts(void)
 	    "<f|a\"b\\c></><-|->z</>");
 	multipart("--xY--", "");
 	multipart("--xY\r\n\r\nabc", NULL);
-	multipart("--xYz\r\n\r\nabc\r\n--xY--", NULL);
+	/* What goes on behind a delimiter is none. */
+	multipart("--xYz\r\n\r\nabc\r\n--xY--", "");
+	multipart("--xY\r\n\r\na\r\n--xYz\r\n--xY-\r\n--xY \tb\r\n\r\n"
+		  "--xY \t\r\n\r\nc\r\n--xY--",
+	    "<-|->a\r\n--xYz\r\n--xY-\r\n--xY \tb\r\n</><-|->c</>");
+	multipart("--xY\r\nContent-Disposition: form-data; name=f; filename=a; "
+		  "filename*=UTF-8'en'b%2F%C3%BC\r\n\r\n\r\n--xY--",
+	    "<f|b/\xc3\xbc></>");
+	multipart("--xY\r\nContent-Disposition: form-data; name=f; filename=a; "
+		  "filename*=UTF-8''b%2\r\n\r\n\r\n--xY--",
+	    "<f|a></>");
 	multipart("nothing", NULL);
 }
 
@@ -196,6 +259,7 @@ main(void)
 	ranges();
 	codings();
 	names();
+	types();
 	multiparts();
 	CHECK(multipart_init(&m, "multipart/form-data") < 0);
 	CHECK(multipart_param("x; a=b; c=\"d;e\"", "c", to, 8) &&

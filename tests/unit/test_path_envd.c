@@ -29,6 +29,9 @@ main(void)
 	};
 	static const char *const bases[][2] = { { "/a/b", "b" },
 		{ "/a/b//", "b" }, { "/", "/" }, { "a", "a" }, { "", "." } };
+	static const char *const clean[][2] = { { "/", "/" }, { "//", "/" },
+		{ "/a/./b/../c//", "/a/c" }, { "/../..", "/" },
+		{ "/a/b", "/a/b" } };
 	char out[PATH_MAX], base[NAME_MAX + 1], longest[PATH_MAX + 10];
 	struct err e;
 
@@ -52,6 +55,11 @@ main(void)
 	CHECK(path_resolve(longest, "/", NULL, out, &e) < 0);
 	longest[0] = '/';
 	CHECK(path_resolve(longest, "/", NULL, out, &e) < 0);
+	for (size_t i = 0; i < countof(clean); i++) {
+		(void)strcpy(out, clean[i][0]);
+		path_clean(out);
+		CHECK(strcmp(out, clean[i][1]) == 0);
+	}
 	for (size_t i = 0; i < countof(bases); i++)
 		CHECK(strcmp(path_base(bases[i][0], base), bases[i][1]) == 0);
 	return t_end();

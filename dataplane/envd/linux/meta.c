@@ -90,7 +90,7 @@ add(struct meta *m, const char *name, const char *value, size_t *total,
 	void *more;
 
 	if (len == 0)
-		return err_set(e, ERR_INVALID, "metadata key is empty");
+		return 0;
 	if (len > META_KEY_MAX)
 		return err_set(e, ERR_INVALID,
 		    "metadata key '%.64s...' is longer than %d bytes", name,

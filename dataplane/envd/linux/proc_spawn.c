@@ -30,8 +30,13 @@ say(const char *s)
 		return; /* nobody listens */
 }
 
-static void __attribute__((noreturn)) give_up(const struct spawn *s, int err)
+static void __attribute__((noreturn)) give_up(struct spawn *s, int err)
 {
+	/* No program could be run so: it is the request that is wrong. */
+	if (err == E2BIG) {
+		s->err = err;
+		_exit(126);
+	}
 	say("exec: ");
 	say(s->cmd);
 	say(": ");
@@ -39,8 +44,6 @@ static void __attribute__((noreturn)) give_up(const struct spawn *s, int err)
 		say("not found");
 	else if (err == EACCES)
 		say("Permission denied");
-	else if (err == E2BIG)
-		say("Argument list too long");
 	else
 		say("cannot execute");
 	say("\n");

@@ -81,6 +81,7 @@ known_again(struct watch *w, struct watched_dir *x, const char *path)
 	return 0;
 }
 
+/* 1: a new one.  0: one that we knew by another name, perhaps. */
 static int
 add_dir(struct watch *w, const char *path, struct err *e)
 {
@@ -110,7 +111,7 @@ add_dir(struct watch *w, const char *path, struct err *e)
 	if (x->path == NULL)
 		return err_sys(e, "error watching");
 	w->ndirs++;
-	return 0;
+	return 1;
 }
 
 /* What vanishes while we look was not there. */
@@ -141,7 +142,7 @@ add_below(struct watch *w, const char *path, struct err *e)
 		if (rc < 0 &&
 		    (e->sys_errno == ENOENT || e->sys_errno == ENOTDIR))
 			rc = 0;
-		else if (rc == 0)
+		else if (rc >= 0)
 			rc = add_below(w, sub, e);
 	}
 	if (dir != NULL)
@@ -229,11 +230,61 @@ die(struct watch *w, const char *why)
 	w->on_dead(w, why);
 }
 
+/*
+ * A directory has come, perhaps with much in it: made by `mkdir -p` before we
+ * could look, or moved here.  All of it is told as created, up to *left; what
+ * is made meanwhile may be told twice, but nothing is missed.
+ */
+static int
+tell_below(struct watch *w, const char *path, int *left, struct err *e)
+{
+	struct dirent **names;
+	int n = scandir(path, &names, NULL, alphasort), rc = 0;
+
+	for (int i = 0; i < n; i++) {
+		autofree char *sub = NULL;
+		autofree struct dirent *de = names[i];
+
+		if (strcmp(de->d_name, ".") == 0 ||
+		    strcmp(de->d_name, "..") == 0 || rc < 0 || w->dead)
+			continue;
+		if (asprintf(&sub, "%s/%s", path, de->d_name) < 0) {
+			rc = err_sys(e, "error watching");
+			continue;
+		}
+		if (*left > 0)
+			emit(w, sub, "CREATE", true);
+		*left -= *left > 0;
+		if (w->dead ||
+		    (de->d_type != DT_DIR && de->d_type != DT_UNKNOWN))
+			continue;
+		rc = add_dir(w, sub, e);
+		if (rc < 0 &&
+		    (e->sys_errno == ENOENT || e->sys_errno == ENOTDIR))
+			rc = 0;
+		else if (rc > 0)
+			rc = tell_below(w, sub, left, e);
+	}
+	if (n >= 0)
+		free(names);
+	return rc;
+}
+
+/* Where to, nobody tells us: it is the end of what can be seen here. */
+static void
+root_moved(struct watch *w)
+{
+	for (size_t i = 0; i < w->ndirs; i++)
+		(void)inotify_rm_watch(w->io.fd, w->dirs[i].wd);
+	emit(w, w->root, "RENAME", false);
+}
+
 static void
 handle(struct watch *w, const struct inotify_event *ev)
 {
 	const struct watched_dir *x = dir_of(w, ev->wd);
 	autofree char *path = NULL;
+	int rc = 0, left = WATCH_TOLD_MAX;
 	struct err e;
 
 	if (ev->mask & IN_Q_OVERFLOW) {
@@ -255,18 +306,24 @@ handle(struct watch *w, const struct inotify_event *ev)
 		return;
 	if (ev->mask & IN_MOVE_SELF) {
 		/* The parent tells, and knows the new name. */
-		if (w->recursive)
+		if (w->recursive && strcmp(path, w->root) != 0)
 			return;
+		if (w->recursive) {
+			root_moved(w);
+			return;
+		}
 		(void)inotify_rm_watch(w->io.fd, ev->wd);
 	}
 	if (w->recursive && (ev->mask & IN_ISDIR) &&
-	    (ev->mask & (IN_CREATE | IN_MOVED_TO)) &&
-	    add_dir(w, path, &e) < 0 && e.sys_errno != ENOENT &&
-	    e.sys_errno != ENOTDIR) {
+	    (ev->mask & (IN_CREATE | IN_MOVED_TO)))
+		rc = add_dir(w, path, &e);
+	if (rc < 0 && e.sys_errno != ENOENT && e.sys_errno != ENOTDIR) {
 		die(w, e.msg);
 		return;
 	}
 	one_event(w, path, ev->mask);
+	if (rc > 0 && !w->dead && tell_below(w, path, &left, &e) < 0)
+		die(w, e.msg);
 }
 
 static void
@@ -337,13 +394,15 @@ int
 watch_open(struct watch *w, struct loop *l, const char *path, bool network_too,
     struct err *e)
 {
-	size_t n;
+	char root[PATH_MAX];
 
 	w->io.fd = -1;
 	if (check(path, network_too, e) < 0)
 		return -1;
 	w->loop = l;
-	w->root = strdup(path);
+	(void)snprintf(root, sizeof(root), "%s", path);
+	path_clean(root);
+	w->root = strdup(root);
 	w->io.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	w->io.on_ready = on_readable;
 	if (w->root == NULL || w->io.fd < 0) {
@@ -351,8 +410,6 @@ watch_open(struct watch *w, struct loop *l, const char *path, bool network_too,
 		watch_close(w);
 		return -1;
 	}
-	for (n = strlen(w->root); n > 1 && w->root[n - 1] == '/'; n--)
-		w->root[n - 1] = '\0';
 	if (add_dir(w, w->root, e) < 0 ||
 	    (w->recursive && add_below(w, w->root, e) < 0)) {
 		watch_close(w);
