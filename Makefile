@@ -248,7 +248,7 @@ $(foreach t,$(fuzz.srcs),$(eval \
 
 .DEFAULT_GOAL := all
 .PHONY: all setup run test check check-unit check-golden golden-update asan \
-  tsan fuzz fault bench lint layers fmt fmt-check analyze freebsd-check \
+  tsan fuzz fault envd-diff bench lint layers fmt fmt-check analyze freebsd-check \
   compile_commands.json install clean help tests fuzzers envd
 
 all: $(programs) ## every program into build/debug/bin
@@ -288,6 +288,9 @@ tsan: ## unit tests under the thread sanitizer
 fuzz: ## every fuzzer for SECONDS_EACH (600)
 	$(Q)$(MAKE) --no-print-directory -j2 VARIANT=fuzz CC=clang-14 fuzzers
 	$(Q)FUZZ_SECONDS=$(or $(SECONDS_EACH),600) tests/run fuzz
+
+envd-diff: $O/bin/envd ## the same requests to our envd and another one: REF=/path/to/envd
+	$(Q)tests/differential/envd.sh "$(REF)" $(ARGS)
 
 bench: ## measure; prints a table, writes build/bench.json; B=name picks some
 	$(Q)tools/setup bench
