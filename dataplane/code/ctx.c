@@ -57,25 +57,30 @@ check_cwd(const char *cwd, struct err *e)
 	return 0;
 }
 
-/* Says what is missing; 0 if nothing is. */
+/* Says what is missing; 0 if nothing is.  spec: only its packages are left. */
 static int
-check_kernel(const struct code *c, const char *language, const char *kernel,
-    const struct lang *lang, struct err *e)
+check_kernel(const struct code *c, const char *language,
+    const struct lang *lang, char packages[SPEC_PACKAGES], struct err *e)
 {
 	struct spec spec;
 	struct err why;
+	int rc = spec_read(&spec, c->kernels.dirs,
+	    lang != NULL ? lang->kernel : language, &why);
 
-	if (spec_read(&spec, c->kernels.dirs, kernel, &why) == 0) {
+	memcpy(packages, spec.packages, SPEC_PACKAGES);
+	if (packages[0] == '\0' && lang != NULL)
+		(void)snprintf(packages, SPEC_PACKAGES, "%s", lang->packages);
+	if (rc == 0) {
 		spec_free(&spec);
 		return 0;
 	}
-	if (lang == NULL)
+	if (packages[0] == '\0')
 		return err_set(e, ERR_NOTFOUND,
 		    "language \"%s\" is not known: %.120s", language, why.msg);
 	return err_set(e, ERR_NOTFOUND,
-	    "language \"%s\" is not installed in this sandbox (%.100s); its "
-	    "Debian package is %s",
-	    language, why.msg, lang->packages);
+	    "language \"%s\" is not installed in this sandbox; it needs "
+	    "Debian's %s",
+	    language, packages);
 }
 
 static void on_again(struct loop_timer *t);
@@ -85,6 +90,7 @@ ctx_new(struct code *c, const char *language, const char *cwd, bool is_default,
     struct err *e)
 {
 	const struct lang *lang = lang_find(language);
+	char packages[SPEC_PACKAGES];
 	struct ctx *x;
 
 	if (c->nctx >= CODE_CONTEXTS_MAX) {
@@ -92,8 +98,7 @@ ctx_new(struct code *c, const char *language, const char *cwd, bool is_default,
 		    e, ERR_LIMIT, "there are %zu contexts already", c->nctx);
 		return NULL;
 	}
-	if (check_kernel(c, language, lang != NULL ? lang->kernel : language,
-		lang, e) < 0 ||
+	if (check_kernel(c, language, lang, packages, e) < 0 ||
 	    check_cwd(cwd, e) < 0)
 		return NULL;
 	x = calloc(1, sizeof(*x));
@@ -104,6 +109,7 @@ ctx_new(struct code *c, const char *language, const char *cwd, bool is_default,
 		return NULL;
 	}
 	(void)snprintf(x->language, sizeof(x->language), "%s", language);
+	memcpy(x->packages, packages, sizeof(packages));
 	x->code = c;
 	x->lang = lang;
 	x->is_default = is_default;
@@ -361,9 +367,8 @@ text_of(enum kernel_end how)
 	switch (how) {
 	case KERNEL_CUT:
 		return "The connection to the kernel was lost";
-	case KERNEL_STUCK:
-		return "The kernel did not start in time";
 	case KERNEL_DIED:
+	case KERNEL_STUCK:
 		break;
 	}
 	return "Context was restarted";
@@ -381,9 +386,15 @@ ctx_lost_kernel(struct ctx *c, enum kernel_end how)
 	c->fails++;
 	run_cancel(c, name_of(how), text_of(how));
 	if (how == KERNEL_STUCK || (!was_ready && c->fails >= STARTS_MAX)) {
-		give_up(c, how == KERNEL_STUCK
-			       ? text_of(how)
-			       : "The kernel ends as soon as it starts");
+		char why[320];
+
+		(void)snprintf(why, sizeof(why), "The kernel for %s %s%s%s",
+		    c->language,
+		    how == KERNEL_STUCK ? "did not start in time"
+					: "ends as soon as it starts",
+		    c->packages[0] != '\0' ? "; it needs Debian's " : "",
+		    c->packages);
+		give_up(c, why);
 		return;
 	}
 	if (c->fails >= LIVES_MAX && c->queue == NULL && c->waits == NULL) {

@@ -24,6 +24,7 @@ struct ctx {
 	char language[LANG_NAME_MAX];
 	const struct lang *lang; /* NULL: one that we know nothing of */
 	char *cwd;
+	char packages[SPEC_PACKAGES];
 	bool is_default, listed;
 	struct kernel *kernel;
 	struct mono started;

@@ -38,11 +38,13 @@ clear_request(struct ctx *c)
 	loop_timer_stop(&c->settle);
 }
 
-/* --- silent executions ----------------------------------------------------*/
+/* --- executions of our own
+ * ----------------------------------------------------*/
 
 /* -1: the kernel does not take it. */
 static int
-send_silent(struct ctx *c, enum ctx_step step, const struct buf *code)
+send_ours(
+    struct ctx *c, enum ctx_step step, enum msg_how how, const struct buf *code)
 {
 	struct buf json;
 	int rc = -1;
@@ -52,7 +54,7 @@ send_silent(struct ctx *c, enum ctx_step step, const struct buf *code)
 	c->step = step;
 	if (jv_put_text(&json, code->data, code->len) == 0)
 		rc = kernel_execute(c->kernel,
-		    (struct jv){ json.data, json.len }, true, c->request);
+		    (struct jv){ json.data, json.len }, how, c->request);
 	buf_fini(&json);
 	return rc;
 }
@@ -79,7 +81,7 @@ send_vars(struct ctx *c, enum ctx_step step, const struct varlist *first,
 	    put_vars(&code, c->lang, second) < 0)
 		rc = 0;
 	else if (code.len > 0)
-		rc = send_silent(c, step, &code) == 0;
+		rc = send_ours(c, step, MSG_SILENT, &code) == 0;
 	buf_fini(&code);
 	return rc;
 }
@@ -228,8 +230,8 @@ run_user_code(struct ctx *c)
 	}
 	clear_request(c);
 	c->step = STEP_RUN;
-	if (kernel_execute(c->kernel, (struct jv){ x->code, x->ncode }, false,
-		c->request) < 0)
+	if (kernel_execute(c->kernel, (struct jv){ x->code, x->ncode },
+		MSG_COUNTED, c->request) < 0)
 		end_run(c, "WebSocketError",
 		    "The execution request could not be sent");
 }
@@ -313,7 +315,7 @@ run_begin(struct ctx *c)
 	if (c->lang != NULL && c->lang->warm != NULL) {
 		buf_init(&code, 64 * 1024);
 		if (buf_puts(&code, c->lang->warm) == 0)
-			rc = send_silent(c, STEP_WARM, &code);
+			rc = send_ours(c, STEP_WARM, MSG_UNCOUNTED, &code);
 		buf_fini(&code);
 	}
 	if (rc == 0)

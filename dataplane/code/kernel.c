@@ -347,7 +347,7 @@ kernel_start(struct kernels *all, const char *name, const char *cwd,
 /* --- use ------------------------------------------------------------------*/
 
 int
-kernel_execute(struct kernel *k, struct jv code, bool silent, char *id)
+kernel_execute(struct kernel *k, struct jv code, enum msg_how how, char *id)
 {
 	struct buf content;
 	int rc = -1;
@@ -356,7 +356,7 @@ kernel_execute(struct kernel *k, struct jv code, bool silent, char *id)
 		return -1;
 	buf_init(&content, PEER_OUT_MAX - 64 * 1024);
 	kernel_id(k, id);
-	if (msg_put_execute(&content, code, silent) == 0)
+	if (msg_put_execute(&content, code, how) == 0)
 		rc = k->t->request(k, "execute_request", id, &content);
 	buf_fini(&content);
 	return rc;

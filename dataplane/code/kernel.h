@@ -54,7 +54,8 @@ struct kernel *kernel_start(struct kernels *all, const char *name,
     struct err *e);
 void *kernel_data(const struct kernel *k);
 /* id: at least MSG_ID_TEXT bytes, filled in.  -1: it cannot be sent. */
-int kernel_execute(struct kernel *k, struct jv code, bool silent, char *id);
+int kernel_execute(
+    struct kernel *k, struct jv code, enum msg_how how, char *id);
 void kernel_interrupt(struct kernel *k);
 /* Reads no more of what it says, until told to go on. */
 void kernel_hold(struct kernel *k, bool hold);

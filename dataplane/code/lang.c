@@ -183,7 +183,8 @@ static const char python_warm[] =
     "try:\n"
     "    _coppice_warm()\n"
     "finally:\n"
-    "    del _coppice_warm\n";
+    "    del _coppice_warm\n"
+    "print()\n";
 
 static const struct lang langs[] = {
 	{ "python", "python3", "python3-ipykernel", python_var, python_warm },

@@ -143,7 +143,7 @@ msg_put_line(
 }
 
 int
-msg_put_execute(struct buf *b, struct jv code, bool silent)
+msg_put_execute(struct buf *b, struct jv code, enum msg_how how)
 {
 	/*
 	 * Nothing waits in the kernel behind an execution, so none has to be
@@ -155,5 +155,6 @@ msg_put_execute(struct buf *b, struct jv code, bool silent)
 	return buf_printf(b,
 	    ",\"silent\":%s,\"store_history\":%s,\"user_expressions\":{},"
 	    "\"allow_stdin\":false,\"stop_on_error\":false}",
-	    silent ? "true" : "false", silent ? "false" : "true");
+	    how == MSG_SILENT ? "true" : "false",
+	    how == MSG_COUNTED ? "true" : "false");
 }

@@ -49,8 +49,15 @@ int msg_from_line(const char *p, size_t n, struct msg *m);
 int msg_put_line(
     struct buf *b, const char *type, const char *id, const struct buf *content);
 
+/* How code is run. */
+enum msg_how {
+	MSG_COUNTED,   /* a user's */
+	MSG_UNCOUNTED, /* as a user's, but it leaves no trace */
+	MSG_SILENT,    /* it says nothing, either */
+};
+
 /* The content of an execute_request; code is a JSON string. */
-int msg_put_execute(struct buf *b, struct jv code, bool silent);
+int msg_put_execute(struct buf *b, struct jv code, enum msg_how how);
 
 /* The time as ISO 8601, in UTC. */
 enum { MSG_DATE_TEXT = 40 };

@@ -77,6 +77,25 @@ take_env(struct spec *s, struct jv env)
 	return 0;
 }
 
+/* A list of names, as a person would write it. */
+static void
+take_packages(struct spec *s, struct jv list)
+{
+	struct jv_iter it = jv_members(list);
+	struct jv key, name;
+	struct buf b;
+
+	buf_init(&b, sizeof(s->packages) - 1);
+	while (jv_type(list) == JV_ARRAY && jv_next(&it, &key, &name))
+		if ((b.len > 0 && buf_puts(&b, ", ") < 0) ||
+		    jv_text(&b, name) < 0)
+			break;
+	if (b.len > 0)
+		memcpy(s->packages, b.data, b.len);
+	s->packages[b.len] = '\0';
+	buf_fini(&b);
+}
+
 static int
 take_spec(struct spec *s, const struct buf *text)
 {
@@ -87,6 +106,7 @@ take_spec(struct spec *s, const struct buf *text)
 	ours = jv_get(jv_get(all, "metadata"), "coppice");
 	s->lines = jv_is(jv_get(ours, "transport"), "lines");
 	s->ask_interrupt = jv_is(jv_get(all, "interrupt_mode"), "message");
+	take_packages(s, jv_get(ours, "packages"));
 	if (take_argv(s, jv_get(all, "argv")) < 0)
 		return -1;
 	return take_env(s, jv_get(all, "env"));
@@ -144,6 +164,7 @@ is_name(const char *s)
 int
 spec_read(struct spec *s, const char *dirs, const char *name, struct err *e)
 {
+	char packages[SPEC_PACKAGES] = "";
 	struct err first;
 	const char *end;
 	bool any = false;
@@ -158,6 +179,8 @@ spec_read(struct spec *s, const char *dirs, const char *name, struct err *e)
 		    (int)(end - dirs), dirs, name);
 		if (read_one(s, &this) == 0)
 			return 0;
+		if (packages[0] == '\0')
+			memcpy(packages, s->packages, sizeof(packages));
 		spec_free(s);
 		/* The one that is there, but not whole, is worth telling. */
 		if (!any && this.sys_errno == 0) {
@@ -166,6 +189,7 @@ spec_read(struct spec *s, const char *dirs, const char *name, struct err *e)
 		}
 	}
 	*s = (struct spec){ 0 };
+	memcpy(s->packages, packages, sizeof(packages));
 	if (any)
 		err_set(e, ERR_NOTFOUND, "%s", first.msg);
 	else

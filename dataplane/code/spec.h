@@ -11,7 +11,11 @@
 
 #include "base/err.h"
 
-enum { SPEC_BYTES_MAX = 256 * 1024, SPEC_WORDS_MAX = 256 };
+enum {
+	SPEC_BYTES_MAX = 256 * 1024,
+	SPEC_WORDS_MAX = 256,
+	SPEC_PACKAGES = 160,
+};
 
 struct spec {
 	char *argv[SPEC_WORDS_MAX + 1];
@@ -19,13 +23,15 @@ struct spec {
 	char *env[SPEC_WORDS_MAX]; /* NAME=value */
 	size_t nenv;
 	char dir[PATH_MAX];
+	/* Debian's, that it needs, as our own specs say; or "". */
+	char packages[SPEC_PACKAGES];
 	bool lines;	    /* our own kernels' transport, not ZeroMQ's */
 	bool ask_interrupt; /* by message, not by signal */
 };
 
 /*
  * Looks for DIR/NAME/kernel.json in dirs, separated by ':'; the first whose
- * program is there.  ERR_NOTFOUND: there is none.
+ * program is there.  ERR_NOTFOUND: there is none; only packages may be set.
  */
 int spec_read(
     struct spec *s, const char *dirs, const char *name, struct err *e);

@@ -535,7 +535,8 @@ def misbehaviour(server):
     double("double")
     double("slow", DOUBLE_SLOW="1")
     double("stillborn", DOUBLE_EXIT="1")
-    spec("gone", ["/nowhere/kernel"], metadata={"coppice": {"transport": "lines"}})
+    spec("gone", ["/nowhere/kernel"],
+         metadata={"coppice": {"transport": "lines", "packages": ["gone-a", "gone-b"]}})
     spec("broken", [], metadata={"coppice": {"transport": "lines"}})
 
     def order_(text, **more):
@@ -577,8 +578,9 @@ def misbehaviour(server):
     same([c for c in contexts() if c["language"] == "stillborn"], [], "and is not listed")
     got = call("POST", "/contexts", {"language": "stillborn"})
     check(got[0] == 500 and "ends as soon as" in got[1], "nor as a context", got[:2])
-    for name in ("gone", "broken"):
-        same(call("POST", "/contexts", {"language": name})[0], 500, name)
+    for name, want in (("gone", "gone-a, gone-b"), ("broken", "not a kernelspec")):
+        got = call("POST", "/contexts", {"language": name})
+        check(got[0] == 500 and want in got[1], name, got[:2])
     t0 = time.monotonic()
     same(text_of(run("echo at last", language="slow")), "at last", "a slow start is waited for")
     e = Execution("sleep 300", language="double")
