@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """tests/api/kernels.py - the code interpreter's kernels by themselves, with
-Debian's own packages: each of tests/kernels/*.py in the root of the template
+Debian's own packages: each of tests/kernels/test_*.py in the root of the template
 code-interpreter-v1, with the kernels of this tree.
 
-In namespaces of its own, over layers that are only read.
+In namespaces of its own, over layers that are only read.  COP_LAYER may name
+one more directory on top, with the packages that Java and R want.
 """
 import os
 import pathlib
@@ -14,7 +15,7 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 STATE = "/var/lib/coppice"
 LAYERS = ("coppicecodepkgs00000", "coppicebase000000000")
-TESTS = ("charts", "python3", "javascript", "bash")
+TESTS = ("charts", "python3", "javascript", "bash", "java", "r")
 
 INSIDE = r"""
 set -eu
@@ -33,7 +34,7 @@ mkdir root/dev/pts root/dev/shm
 mount -t devpts -o newinstance,ptmxmode=0666 devpts root/dev/pts
 ln -s pts/ptmx root/dev/ptmx
 exec chroot root env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 \
-    timeout -k 5 200 python3 /tests/$test.py
+    timeout -k 5 200 python3 /tests/test_$test.py
 """
 
 
@@ -47,6 +48,8 @@ def main():
         print("the packages of code-interpreter-v1 cannot be had: see above")
         sys.exit(77)
     lower = ":".join("%s/templates/%s/rootfs" % (STATE, x) for x in LAYERS)
+    if os.environ.get("COP_LAYER"):
+        lower = os.environ["COP_LAYER"] + ":" + lower
     bad = 0
     for test in [t for t in TESTS if len(sys.argv) < 2 or t in sys.argv[1:]]:
         print("# %s" % test, flush=True)
