@@ -5,7 +5,7 @@
 #	PREFIX/bin		coppice, netpolicy
 #	PREFIX/libexec/coppice	what only coppiced starts, and mktemplate
 #	PREFIX/share/man	manual pages
-#	/lib/systemd/system	coppiced.service
+#	/lib/systemd/system	coppiced.service, coppice-templates.service
 #
 # envd gets no read permission: it is executed inside of sandboxes, whose root
 # could otherwise read and trace it.
@@ -72,6 +72,22 @@ StateDirectory=coppice
 WantedBy=multi-user.target
 EOU
 chmod 0644 "$unit"
+# The larger template takes a minute, once, and nobody waits for it.
+more=$destdir/lib/systemd/system/coppice-templates.service
+cat >"$more" <<EOU
+[Unit]
+Description=Coppice template code-interpreter-v1
+After=coppiced.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'exec $prefix/libexec/coppice/mktemplate code-interpreter-v1 "\$\$($prefix/libexec/coppice/coppiced -nv -f /etc/coppice/coppiced.conf | sed -n "s/^state_dir = //p")"'
+Nice=10
+
+[Install]
+WantedBy=coppiced.service
+EOU
+chmod 0644 "$more"
 conf=$destdir/etc/coppice/coppiced.conf
 if [ ! -e "$conf" ]; then
 	mkdir -p "${conf%/*}"
