@@ -76,7 +76,7 @@ export function test(name, body) {
 // --- run ---------------------------------------------------------------------
 
 /** Runs what was added; the file's lines are the names that are wanted. */
-export async function main(pick, list) {
+export async function main(pick, list, more = () => []) {
   const want = readFileSync(list, 'utf8').split('\n')
     .filter((l) => l && !l.startsWith('#'))
   let passed = 0
@@ -105,7 +105,7 @@ export async function main(pick, list) {
       console.log(String(e.stack ?? e).split('\n').slice(0, 8).map((l) => `#   ${l}`).join('\n'))
     }
   }
-  await Promise.allSettled(made.map((s) => s.kill()))
+  await Promise.allSettled([...made, ...more()].map((s) => s.kill()))
   console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`)
   process.exit(failed ? 1 : 0)
 }

@@ -3,8 +3,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 
-import { test } from './harness.mjs'
-
 /** Public methods and getters of a class, by the package's own declarations. */
 export function declared(file, name) {
   const text = readFileSync(file, 'utf8').replace(/\/\*[^]*?\*\//g, '')
@@ -37,7 +35,7 @@ export function compare(table, column, want, lists) {
     for (const c of r[3].split(';')) assert(cases.has(c.trim()), `${r[0]}: no case "${c.trim()}"`)
 }
 
-test('every method has a row', async () => {
+export async function every() {
   const types = 'build/sdk-js/node_modules/e2b/dist/index.d.ts'
   const want = new Set()
   for (const [as, ...classes] of [['Sandbox', 'Sandbox', 'SandboxApi'], ['commands', 'Commands'], ['files', 'Filesystem'],
@@ -45,4 +43,4 @@ test('every method has a row', async () => {
     for (const c of classes) for (const n of declared(types, c)) want.add(`${as}.${n}`)
   for (const f of ['getSignature', 'waitForFile', 'waitForPort', 'waitForProcess', 'waitForTimeout', 'waitForURL']) want.add(f)
   compare(rows('SDK methods inside a sandbox'), 0, want, ['tests/api/cases.txt'])
-})
+}

@@ -144,7 +144,7 @@ class Kit:
 
     def __init__(self, kind):
         self.Sandbox = kind
-        self.is_async = kind is AsyncSandbox
+        self.is_async = issubclass(kind, AsyncSandbox)
         self.made, self.shared = [], None
 
     async def __call__(self, x):
@@ -207,10 +207,10 @@ kits = {}
 loop = asyncio.new_event_loop()
 
 
-def both(name):
+def both(name, kinds=(Sandbox, AsyncSandbox)):
     """A case by that name with Sandbox, and by `async: name` with the other."""
     def add(body):
-        for kind, as_ in ((Sandbox, name), (AsyncSandbox, "async: " + name)):
+        for kind, as_ in zip(kinds, (name, "async: " + name)):
             kit = kits.setdefault(kind, Kit(kind))
             test(as_)(lambda kit=kit: loop.run_until_complete(asyncio.wait_for(body(kit), 120)))
         return body
