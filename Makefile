@@ -111,7 +111,8 @@ $O/proto/%.o: $(proto.dir)/%.c
 proto.o := $(proto.c:$(proto.dir)/%.c=$O/proto/%.o)
 # Who includes them: a compiler does not list what is in system folders.
 proto.users := dataplane/envd/rpcs dataplane/envd/codec tests/unit/test_codec \
-               tests/fuzz/fuzz_codec tests/fuzz/fuzz_connect
+               tests/fuzz/fuzz_codec tests/fuzz/fuzz_connect \
+               tests/fuzz/fuzz_envelope
 $(proto.users:%=$O/%.o) $(proto.users:%=$O/envd/%.o): $(proto.h)
 
 define archive

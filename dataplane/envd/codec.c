@@ -552,7 +552,7 @@ codec_from_binary(const struct ProtobufCMessageDescriptor *m, const void *p,
     size_t n, struct err *e)
 {
 	struct decoder d = { .e = e, .left = CODEC_VALUES_MAX };
-	struct wire w = { p, (const uint8_t *)p + n };
+	struct wire w = { n > 0 ? p : (const void *)"", NULL };
 	json_t *o = json_object();
 
 	e->kind = ERR_NONE;
@@ -560,7 +560,8 @@ codec_from_binary(const struct ProtobufCMessageDescriptor *m, const void *p,
 		err_set(e, ERR_LIMIT, "no memory for the message");
 		return NULL;
 	}
-	if (n == 0 || message(&d, m, w, o) == 0)
+	w.end = w.p + n;
+	if (message(&d, m, w, o) == 0)
 		return o;
 	json_decref(o);
 	return NULL;

@@ -176,7 +176,7 @@ outgoing_fini(struct outgoing *x)
 static void
 take_over(struct outgoing *x, const struct buf *b)
 {
-	x->p = b->data;
+	x->p = b->len > 0 ? b->data : "";
 	x->n = b->len;
 }
 
