@@ -201,6 +201,16 @@ removed(void *ctx, int status)
 				      : "stopped");
 }
 
+/* "x/.." would be what x is in. */
+static bool
+ends_in_dots(const char *path)
+{
+	const char *last = strrchr(path, '/');
+
+	return last != NULL &&
+	       (strcmp(last, "/.") == 0 || strcmp(last, "/..") == 0);
+}
+
 void
 fs_remove(struct rpc *c, const json_t *in)
 {
@@ -213,6 +223,12 @@ fs_remove(struct rpc *c, const json_t *in)
 	/* A link goes, not what it leads to. */
 	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
 		path[n - 1] = '\0';
+	if (ends_in_dots(path)) {
+		rpc_fail(c, RPC_INTERNAL,
+		    "error removing file or directory: %.900s: %s", path,
+		    strerror(EINVAL));
+		return;
+	}
 	/* A file, a link or an empty directory. */
 	if (remove(path) == 0 || errno == ENOENT) {
 		rpc_reply(c, "{}", 2);

@@ -120,37 +120,42 @@ make_one(const char *path, const struct user *u, struct err *e)
 	return err_sys(e, "error creating directory '%s'", path);
 }
 
+/* All of a clean path that is not there yet. */
+static int
+make_all(char *path, const struct user *u, struct err *e)
+{
+	struct stat st;
+
+	/* Most often it is all there. */
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	for (char *p = path + 1; *p != '\0'; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (make_one(path, u, e) < 0)
+			return -1;
+		*p = '/';
+	}
+	return make_one(path, u, e);
+}
+
 int
 path_make_parents(
     const char *path, const struct user *u, bool self, struct err *e)
 {
-	char part[PATH_MAX];
-	size_t len = strlen(path);
-	struct stat st;
+	char above[PATH_MAX];
+	char *slash;
 
-	if (len >= sizeof(part))
+	if (strlen(path) >= sizeof(above))
 		return err_set(e, ERR_INVALID, "path is too long");
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	memcpy(part, path, len);
-	part[len] = '\0';
-	if (!self) {
-		char *slash = strrchr(part, '/');
-
-		if (slash == NULL || slash == part)
-			return 0;
+	memcpy(above, path, strlen(path) + 1);
+	slash = strrchr(above, '/');
+	if (slash != NULL && slash != above) {
 		*slash = '\0';
-	}
-	/* Most often it is all there. */
-	if (stat(part, &st) == 0 && S_ISDIR(st.st_mode))
-		return 0;
-	for (char *p = part + 1; *p != '\0'; p++) {
-		if (*p != '/' || p[-1] == '/')
-			continue;
-		*p = '\0';
-		if (make_one(part, u, e) < 0)
+		path_clean(above);
+		if (make_all(above, u, e) < 0)
 			return -1;
-		*p = '/';
 	}
-	return make_one(part, u, e);
+	return self ? make_one(path, u, e) : 0;
 }

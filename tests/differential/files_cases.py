@@ -215,6 +215,9 @@ def case_put(s):
     s.ask("octet, bad ~", "POST", q(path="~root/x", username="user"), b"x", OCTET)
     s.ask("octet, ~", "POST", q(path="~/w/tilde", username="user"), b"x", OCTET)
     s.ask("octet, unclean absolute", "POST", q(path="/home/user//w/./u", username="user"), b"x", OCTET)
+    for p in "a/", "abs/", "abs/x/", "p/", "p/..", "./dot", "nn//x", "l/", "dl/y", "dl/../z", "a/../zz", "none/../zzz", "p/.":
+        s.ask(f"octet, absolute {p}", "POST", q(path="/home/user/w/" + p, username="user"), b"x", OCTET)
+        s.ask(f"back: {p}", "GET", q(path="/home/user/w/" + p))
     s.ask("octet, unknown user", "POST", q(path="w/x", username="nobodyhere"), b"x", OCTET)
     s.ask("octet, no user", "POST", q(path="w/nouser"), b"x", OCTET)
     s.ask("octet, Basic user", "POST", q(path="w/basic"), b"x", {**OCTET, **basic("root")})

@@ -130,6 +130,9 @@ def case_list(s):
                 continue
             m = {"path": p} if d is None else {"path": p, "depth": d}
             s.fs(f"{p} depth {d}", "ListDir", m)
+    for p in ("file/", "link/", "dirlink/", "dirlink/.", "dirlink/..", "dirlink/../dir", "loop1/", "dangling/", "fifo/", ".",
+              "./dir/", "dir//sub", "nothing/", "self/self/dir"):
+        s.fs(f"absolute {p}", "ListDir", {"path": "/home/user/fx/" + p})
     s.fs("/etc/skel", "ListDir", {"path": "/etc/skel", "depth": 3}, user="root")
     s.fs("/", "ListDir", {"path": "/nothing/at/all"}, user="root")
     s.fs("legacy client", "ListDir", {"path": "fx/dir"}, headers={"User-Agent": "connect-python"})
@@ -149,6 +152,8 @@ def case_makedir(s):
               "n\0n", "g//h", "g/./i", "a/."):
         full = p if p[:1] in ("/", "~", "") and not p.startswith("x") else "w/" + p
         s.fs(f"{p[:40]!r}", "MakeDir", {"path": full})
+    for p in "n1/", "n1//n2", "n3/.", "n4/..", "./n5", "n6/../n7", "f/", "f/x", "f/..", "al/", "dang/", "dang/x":
+        s.fs(f"absolute {p}", "MakeDir", {"path": "/home/user/w/" + p})
     s.fs("as root", "MakeDir", {"path": "/home/user/w/root/of"}, user="root")
     s.fs("bad ~", "MakeDir", {"path": "~root/x"})
     s.fs("in /proc", "MakeDir", {"path": "/proc/x"}, user="root")
@@ -172,6 +177,14 @@ def case_move(s):
                  ("h5", "x" * 256), ("d3", "h5"), ("d3/y", "d3/z/"), ("h5", ""), ("", "h6"),
                  ("h5", "e/x/y")):
         s.fs(f"{a} to {b[:30]}", "Move", {"source": "w/" + a, "destination": "w/" + b})
+    os.makedirs(w + "/abs/d")
+    for n in "f1", "f2", "f3", "f4":
+        open(f"{w}/abs/{n}", "w", encoding="ascii").close()
+    for a, b in (("f1", "g1/"), ("f1/", "g1"), ("d/", "e/"), ("./f1", "../abs/h1"), ("f2", "f3/x"), ("f2/x", "y"),
+                 ("f2", "d"), ("e", "f4"), ("e/", "f4/"), ("f2", "."), (".", "z"), ("e/..", "zz"), ("f2", "new//deep//x"),
+                 ("", "q"), ("f4", "")):
+        p = "/home/user/w/abs/"
+        s.fs(f"absolute {a} to {b}", "Move", {"source": p + a, "destination": p + b})
     s.fs("to /proc", "Move", {"source": "w/h5", "destination": "/proc/x"})
     s.fs("to another file system", "Move", {"source": "w/h5", "destination": "/dev/shm/x"})
     s.fs("bad source", "Move", {"source": "~root/x", "destination": "w/x"})
@@ -197,6 +210,15 @@ def case_remove(s):
     for p in ("a", "a", "nothing", "nothing/x", "keep/x", "l", "dl/in", "dl", "dl/", "dang", "d",
               "d2/", "d2/.", "d2/..", "x" * 256, "y\0"):
         s.fs(f"{p[:30]!r}", "Remove", {"path": "w/" + p})
+    os.makedirs(w + "/abs/d/e")
+    os.symlink("d", w + "/abs/l")
+    os.symlink("d", w + "/abs/l2")
+    os.symlink("loop", w + "/abs/loop")
+    for n in "f1", "f2":
+        open(f"{w}/abs/{n}", "w", encoding="ascii").close()
+    for p in ("f1/", "f1", "f2/x", "f2/..", "d/.", "d/..", "l/", "l2/e", "l2/", "loop/", "loop/x", "loop", "nothing/",
+              "nothing/.", "d//e//", "./d", "../abs/f2", ""):
+        s.fs(f"absolute {p}", "Remove", {"path": "/home/user/w/abs/" + p})
     s.fs("bad ~", "Remove", {"path": "~root/x"})
     s.fs("in /proc", "Remove", {"path": "/proc/uptime"}, user="root")
     s.fs("a mount point", "Remove", {"path": "/dev/shm/../pts"}, user="root")

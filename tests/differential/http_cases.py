@@ -59,6 +59,40 @@ def case_envs(s):
                                if not k.startswith("E2B_")))
 
 
+def case_init(s):
+    """What the host says, but for the way it proves that it may."""
+    def init(label, body):
+        h = {"X-Coppice-Init": s.secret} if s.secret else {}
+        st, head, _ = s.raw("POST", "/init", body, h)
+        s.note(label, (st, head.get("x-envd-version"), head.get("cache-control") if st == 204 else None))
+    for b in (b"", b"{}", b"{", b"[]", b"null", b"1", b'{"more":1}', b'{"accessToken":""}',
+              b'{"accessToken":"a\\\\b"}', b'{"accessToken":1}', b'{"accessToken":null}', b'{"envVars":null}',
+              b'{"envVars":{"A":1}}', b'{"envVars":[]}', b'{"envVars":{"A":null}}', b'{"defaultUser":""}',
+              b'{"defaultUser":1}', b'{"defaultWorkdir":1}', b'{"timestamp":"x"}', b'{"timestamp":1}',
+              b'{"timestamp":null}', b'{"timestamp":""}', b'{"timestamp":"2020-01-01"}', b'{}{}', b'{"defaultUser":"user"} '):
+        init(f"{b!r}", b)
+    s.rpc("nothing changed", STAT, {"path": ""})
+    now = "2026-01-01T00:00:0%d%s"
+    for i, (sec, zone, who) in enumerate(((5, "Z", "root"), (4, "Z", "user"), (5, "Z", "user"), (6, "+01:00", "user"),
+                                          (5, ".5Z", "user"), (5, ".25Z", "root"), (6, "z", "root"))):
+        init(f"{i}: at {sec}{zone}", json.dumps({"timestamp": now % (sec, zone), "defaultUser": who}).encode())
+        v = json.loads(s.raw("POST", STAT, b'{"path":""}', {"Content-Type": JSON})[2])
+        s.note(f"{i}: user", v.get("entry", {}).get("name"))
+
+
+def case_large(s):
+    for n in 4000, 16000, 60000:
+        s.ask(f"header of {n}", "GET", "/health", headers={"X-Big": "x" * n})
+        s.ask(f"query of {n}", "GET", "/files?path=/etc/hostname&more=" + "x" * n)
+    s.ask("90 headers", "GET", "/health", headers={f"X-{i}": "x" for i in range(90)})
+    s.rpc("a large message", STAT, {"path": "/etc/hostname", "more": "x" * 3000000}, basic("root"))
+    s.rpc("deeply nested", STAT, b'{"path":"/etc/hostname","more":' + b"[" * 1000 + b"]" * 1000 + b"}", basic("root"))
+    s.stream("a large message, stream", START, {"process": {"cmd": "/bin/true", "envs": {}}, "more": "x" * 3000000})
+    s.stream("many arguments", START, {"process": {"cmd": "/bin/sh", "args": ["-c", "echo $#", "x"] + ["y"] * 9000}})
+    s.stream("many variables", START, {"process": {"cmd": "/bin/sh", "args": ["-c", "env | grep -c ^Y"],
+                                                   "envs": {f"Y{i}": "z" * 20 for i in range(300)}}})
+
+
 def case_cors(s):
     o = {"Origin": "https://x.example"}
     pre = {**o, "Access-Control-Request-Method": "POST"}
