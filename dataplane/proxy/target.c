@@ -198,27 +198,28 @@ add_segment(char *out, size_t n, const char *seg, size_t len)
 	if (len == 0 || (len == 1 && seg[0] == '.'))
 		return n;
 	if (len == 2 && seg[0] == '.' && seg[1] == '.') {
-		while (n > 0 && out[n - 1] != '/')
-			n--;
-		return n > 0 ? n - 1 : 0;
+		const char *slash = memrchr(out, '/', n);
+
+		return slash != NULL ? (size_t)(slash - out) : 0;
 	}
 	out[n++] = '/';
 	memcpy(out + n, seg, len);
 	return n + len;
 }
 
+/* In place. */
 static size_t
-decode(char *to, const char *s, size_t n)
+decode(char *s, size_t n)
 {
 	size_t len = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		if (s[i] == '%' && n - i > 2 && hex(s[i + 1]) >= 0 &&
 		    hex(s[i + 2]) >= 0) {
-			to[len++] = (char)(hex(s[i + 1]) * 16 + hex(s[i + 2]));
+			s[len++] = (char)(hex(s[i + 1]) * 16 + hex(s[i + 2]));
 			i += 2;
 		} else {
-			to[len++] = s[i];
+			s[len++] = s[i];
 		}
 	}
 	return len;
@@ -263,7 +264,7 @@ bool
 target_forbidden(const char *target, size_t n)
 {
 	struct text path = target_origin((struct text){ target, n });
-	char plain[PATH_MAX_BYTES], s[PATH_MAX_BYTES];
+	char plain[PATH_MAX_BYTES] = "", s[PATH_MAX_BYTES];
 	size_t len = path_length(path.p, path.n);
 
 	/*
@@ -281,7 +282,7 @@ target_forbidden(const char *target, size_t n)
 				plain[i] = '/';
 		if (is_internal(s, clean(s, plain, path_length(plain, len))))
 			return true;
-		len = decode(plain, plain, len);
+		len = decode(plain, len);
 		if (len == was)
 			return false;
 	}

@@ -259,6 +259,11 @@ changes(void)
 	    "net6 = fd78::/64\nresolver_port = 5\nid_base = 65536\n",
 	    "| | api_listen way_in_listen net6 resolver_port id_base ");
 
+	change("tls_cert = /a\ntls_key = /b\n",
+	    "tls_listen = 127.0.0.1:443\ntls_cert = /c\ntls_key = /d\n"
+	    "access_log = yes\n",
+	    "tls_cert tls_key access_log | | tls_listen ");
+
 	reads("net4 = 10.1.0.0/16\nipv6 = yes\n");
 	text = conf_key_text(&c, "net4");
 	CHECK(text != NULL);
