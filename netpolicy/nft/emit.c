@@ -418,6 +418,16 @@ redirect(struct out *o, const char *family, struct np_addr to)
 		    o->c->group, family, text, protos[i], o->c->resolver_port);
 }
 
+/* Who has none is nobody's yet, or no more. */
+static void
+generation(struct out *o, const char *dir)
+{
+	say(o, "\t\tmeta mark set 0x00000000\n");
+	say(o, "\t\tmeta mark set %s map @gen\n", dir);
+	say(o, "\t\tmeta mark 0x00000000 counter drop comment "
+	       "\"closed: no generation\"\n");
+}
+
 static void
 resolver(struct out *o)
 {
@@ -430,6 +440,7 @@ resolver(struct out *o)
 	say(o, "\t\tiifgroup %u goto host\n", o->c->group);
 	end_chain(o);
 	chain(o, "host");
+	generation(o, "iifname");
 	say(o, "\t\tct status dnat udp dport %u accept\n", o->c->resolver_port);
 	say(o, "\t\tct status dnat tcp dport %u accept\n", o->c->resolver_port);
 	say(o, "\t\tcounter goto refuse comment "
@@ -441,10 +452,7 @@ resolver(struct out *o)
 static void
 by_generation(struct out *o, const char *dir, const char *map)
 {
-	say(o, "\t\tmeta mark set 0x00000000\n");
-	say(o, "\t\tmeta mark set %s map @gen\n", dir);
-	say(o, "\t\tmeta mark 0x00000000 counter drop comment "
-	       "\"closed: no generation\"\n");
+	generation(o, dir);
 	say(o, "\t\t%s vmap @%s\n", dir, map);
 	say(o, "\t\tcounter drop comment \"no such slot\"\n");
 	end_chain(o);

@@ -199,7 +199,7 @@ def _():
 # --- the start command -------------------------------------------------------
 
 NOISY = ("(while :; do echo x >/dev/udp/8.8.8.8/5999; timeout 0.2 bash -c 'echo x >/dev/tcp/1.1.1.1/5998'; "
-         "sleep 0.02; done) 2>/dev/null >/dev/null & "
+         "timeout 0.2 getent ahosts example.com; sleep 0.02; done) 2>/dev/null >/dev/null & "
          "touch /tmp/started; exec python3 -m http.server 8123 --bind 127.0.0.1 -d /run/e2b")
 
 
@@ -217,7 +217,7 @@ def _():
             assert from_pool(sbx)
             same(sbx.sh("echo $SIZE $FROM; ls /tmp/started").split(), ["large", "template", "/tmp/started"])
             same(sbx.way_in(8123, "/").status, 200)
-            time.sleep(0.5)
+            time.sleep(1)
             base = Sandbox()
             assert from_pool(base)
             same(base.run("ls /tmp/started").exit_code, 2)
@@ -227,6 +227,8 @@ def _():
     ours = [r for r in c.rows if not r[2].startswith("fe80") and not r[3].startswith(("ff02:", "192.0.2.1"))]
     early = [r for r in ours if r[0] < claimed]
     same(early, [], "before anybody had claimed one")
+    # Their resolver did not ask for them either, and does now.
+    assert any(r[5] == 53 for r in ours), "no query of the one that was claimed"
     later = {(r[3], r[5]) for r in ours if r[5] in (5998, 5999)}
     same(later, {("8.8.8.8", 5999)}, "of the one that was claimed")
 

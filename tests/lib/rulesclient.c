@@ -156,6 +156,14 @@ rc_clear(struct rc *c, uint32_t slot)
 }
 
 struct rules_reply
+rc_prepare(struct rc *c, uint32_t slot)
+{
+	struct rules_clear b = { slot };
+
+	return rc_ask(c, RULES_PREPARE, &b, sizeof(b), -1);
+}
+
+struct rules_reply
 rc_state(struct rc *c, uint32_t slot)
 {
 	struct rules_clear b = { slot };

@@ -43,6 +43,7 @@ void rc_raw(struct rc *c, const void *msg, size_t len, int fd);
 
 struct rules_reply rc_slots(struct rc *c, uint32_t first, uint32_t n);
 struct rules_reply rc_clear(struct rc *c, uint32_t slot);
+struct rules_reply rc_prepare(struct rc *c, uint32_t slot);
 struct rules_reply rc_state(struct rc *c, uint32_t slot);
 struct rules_reply rc_apply(struct rc *c, uint32_t slot, uint32_t gen,
     bool birth, const struct rc_policy *p);

@@ -1,7 +1,7 @@
 /*
  * rulesctl - drives a `coppice-privd rules` by hand, one command a line:
  *
- *	hello | slots FIRST N | clear SLOT | state SLOT | events MS
+ *	hello | slots FIRST N | clear SLOT | prepare SLOT | state SLOT | events MS
  *	apply SLOT GEN [birth] WORD...	see tests/lib/rulesclient.h
  *	apply SLOT + [birth] WORD...	the next generation
  *	raw HEX [FILE]			a message, byte by byte, with a file
@@ -158,6 +158,8 @@ main(int argc, char **argv)
 			do_apply();
 		} else if (strcmp(w, "clear") == 0) {
 			plain(rc_clear(&rc, number()));
+		} else if (strcmp(w, "prepare") == 0) {
+			plain(rc_prepare(&rc, number()));
 		} else if (strcmp(w, "state") == 0) {
 			do_state();
 		} else if (strcmp(w, "events") == 0) {

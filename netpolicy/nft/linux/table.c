@@ -416,6 +416,29 @@ rule_live(struct nft_batch *b, bool out)
 	nft_rule_end(&r, "judged under a current generation");
 }
 
+/* Who has none is nobody's yet, or no more. */
+static void
+rules_generation(struct nft_batch *b, const char *chain, uint32_t name)
+{
+	struct nft_rule r = nft_rule_begin(b, chain);
+
+	set_meta_mark(&r, 0);
+	nft_rule_end(&r, NULL);
+
+	r = nft_rule_begin(b, chain);
+	x_meta(&r, name, NFT_R1);
+	x_map(&r, NFT_R1, "gen", NFT_R1);
+	x_meta_set(&r, NFT_META_MARK, NFT_R1);
+	nft_rule_end(&r, NULL);
+
+	r = nft_rule_begin(b, chain);
+	x_meta(&r, NFT_META_MARK, NFT_R1);
+	x_cmp32(&r, NFT_CMP_EQ, NFT_R1, 0);
+	x_counter(&r);
+	x_verdict(&r, NF_DROP, NULL);
+	nft_rule_end(&r, "closed: no generation");
+}
+
 /*
  * The generation is read before any set: a packet that sees an old set then
  * carries an old generation too.
@@ -437,22 +460,7 @@ rules_judge(struct nft_batch *b, const struct nft_conf *h, bool out)
 		x_verdict(&r, NFT_GOTO, "refuse");
 		nft_rule_end(&r, "sandboxes do not reach one another");
 	}
-	r = nft_rule_begin(b, chain);
-	set_meta_mark(&r, 0);
-	nft_rule_end(&r, NULL);
-
-	r = nft_rule_begin(b, chain);
-	x_meta(&r, name, NFT_R1);
-	x_map(&r, NFT_R1, "gen", NFT_R1);
-	x_meta_set(&r, NFT_META_MARK, NFT_R1);
-	nft_rule_end(&r, NULL);
-
-	r = nft_rule_begin(b, chain);
-	x_meta(&r, NFT_META_MARK, NFT_R1);
-	x_cmp32(&r, NFT_CMP_EQ, NFT_R1, 0);
-	x_counter(&r);
-	x_verdict(&r, NF_DROP, NULL);
-	nft_rule_end(&r, "closed: no generation");
+	rules_generation(b, chain, name);
 
 	r = nft_rule_begin(b, chain);
 	x_meta(&r, name, NFT_R1);
@@ -505,6 +513,7 @@ nft_put_base(struct nft_batch *b, const struct nft_conf *h)
 	rules_source(b, h);
 	rules_resolver(b, h);
 	rule_group(b, h, "input", NFT_META_IIFGROUP, "host");
+	rules_generation(b, "host", NFT_META_IIFNAME);
 	rule_redirected(b, IPPROTO_UDP, h->resolver_port);
 	rule_redirected(b, IPPROTO_TCP, h->resolver_port);
 	rule_count(b, "host", NFT_GOTO, "refuse", "the host's own addresses");
