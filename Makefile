@@ -249,7 +249,7 @@ $(foreach t,$(fuzz.srcs),$(eval \
 
 .DEFAULT_GOAL := all
 .PHONY: all setup run test check check-unit check-golden golden-update asan \
-  tsan fuzz fault envd-diff bench lint layers fmt fmt-check analyze freebsd-check \
+  tsan fuzz fault envd-diff envd-large bench lint layers fmt fmt-check analyze freebsd-check \
   compile_commands.json install clean help tests fuzzers envd
 
 all: $(programs) ## every program into build/debug/bin
@@ -292,6 +292,9 @@ fuzz: ## every fuzzer for SECONDS_EACH (600)
 
 envd-diff: $O/bin/envd ## the same requests to our envd and another one: REF=/path/to/envd
 	$(Q)tests/differential/envd.sh "$(REF)" $(ARGS)
+
+envd-large: tests ## files of 5 GiB through envd; wants 10 GiB of disk
+	$(Q)ENVD_LARGE=1 tests/api/envd_files.py "large file"
 
 bench: ## measure; prints a table, writes build/bench.json; B=name picks some
 	$(Q)tools/setup bench

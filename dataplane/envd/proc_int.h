@@ -114,6 +114,8 @@ struct spawn {
 pid_t proc_spawn(struct spawn *s);
 /* Of /proc/self/oom_score_adj, open both ways; stays open. */
 void proc_spawn_oom(int fd);
+/* Once, before the first. */
+int proc_spawn_guard(struct err *e);
 
 /* proc_start.c */
 /* Runs what a StartRequest says, for nobody yet; NULL and why. */

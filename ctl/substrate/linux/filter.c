@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +19,9 @@
 /* Of a kernel that the headers of Debian 12 do not know; the same everywhere.
  */
 enum { NR_OPEN_TREE_ATTR = 467 };
+
+/* What ioprio_set() calls them; no header of the libc does. */
+enum { IOPRIO_PROCESS = 1, IOPRIO_PGRP, IOPRIO_USER };
 
 /*
  * Refused whatever the rights: what a sandbox needs for nothing, and what a
@@ -172,6 +176,42 @@ refuse_pairs(scmp_filter_ctx f, int *rc)
 		    &SCMP_A0(SCMP_CMP_MASKED_EQ, 1u << bit, 1u << bit), rc);
 }
 
+/*
+ * Whoever has its uid may lower the limits and the priority of another process
+ * for good, envd's among them: not of process 1, and not of groups or of all
+ * processes of a user.
+ */
+static void
+refuse_init(scmp_filter_ctx f, int *rc)
+{
+	static const int by_pid[] = { SCMP_SYS(sched_setaffinity),
+		SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam),
+		SCMP_SYS(sched_setattr) };
+	const struct scmp_arg_cmp one = SCMP_A0(SCMP_CMP_MASKED_EQ, ~0u, 1);
+
+	for (size_t i = 0; i < countof(by_pid); i++)
+		(void)add(f, EPERM, by_pid[i], &one, rc);
+	if (*rc == 0)
+		*rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM),
+		    SCMP_SYS(prlimit64), 2, one, SCMP_A2(SCMP_CMP_NE, 0));
+	if (*rc == 0)
+		*rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM),
+		    SCMP_SYS(setpriority), 2,
+		    SCMP_A0(SCMP_CMP_MASKED_EQ, ~0u, PRIO_PROCESS),
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, ~0u, 1));
+	if (*rc == 0)
+		*rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM),
+		    SCMP_SYS(ioprio_set), 2,
+		    SCMP_A0(SCMP_CMP_MASKED_EQ, ~0u, IOPRIO_PROCESS),
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, ~0u, 1));
+	for (int which = PRIO_PGRP; which <= PRIO_USER; which++)
+		(void)add(f, EPERM, SCMP_SYS(setpriority),
+		    &SCMP_A0(SCMP_CMP_MASKED_EQ, ~0u, which), rc);
+	for (int which = IOPRIO_PGRP; which <= IOPRIO_USER; which++)
+		(void)add(f, EPERM, SCMP_SYS(ioprio_set),
+		    &SCMP_A0(SCMP_CMP_MASKED_EQ, ~0u, which), rc);
+}
+
 static int
 rules_started(scmp_filter_ctx f)
 {
@@ -201,6 +241,7 @@ rules_parked(scmp_filter_ctx f)
 	refuse_pairs(f, &rc);
 	refuse_protocols(f, &rc);
 	refuse_netlink(f, &rc);
+	refuse_init(f, &rc);
 	return rc;
 }
 

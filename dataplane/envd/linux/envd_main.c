@@ -312,7 +312,7 @@ main(int argc, char **argv)
 	(void)umask(022);
 	ignore_nothing();
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (set_up(&d, &o, &e) < 0) {
+	if (set_up(&d, &o, &e) < 0 || proc_spawn_guard(&e) < 0) {
 		log_error("envd.start error=\"%s\"", e.msg);
 		return 1;
 	}

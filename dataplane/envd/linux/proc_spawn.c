@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,15 +14,22 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "envd/proc_int.h"
 #include "io/log.h"
 
-enum { STACK_BYTES = 48 * 1024, RESUME_MS = 50, GIVE_UP_MS = 3000 };
+enum {
+	STACK_BYTES = 48 * 1024,
+	GUARD_STACK = 64 * 1024,
+	/* Of what a child does before it executes, some tenths of one. */
+	GUARD_MS = 50,
+	GUARD_AGAIN_MS = 2,
+	GUARD_TIMES = 1500,
+};
 
 static void
 say(const char *s)
@@ -138,6 +146,73 @@ set_score(const char *score)
 		log_debug("proc.oom_score errno=%d", errno);
 }
 
+/* --- who sees to it that we get on ----------------------------------------*/
+
+/*
+ * We wait for a child until it executes, and whoever may stop it, which no
+ * mask prevents, would stop us with it.  A thread of ours cannot be stopped
+ * from inside: it wakes the child again, and ends it if that does not help.
+ */
+static struct {
+	int timer;
+	pid_t child; /* 0 once it has executed */
+} guard = { .timer = -1 };
+
+static void *
+keep_awake(void *arg)
+{
+	unsigned times = 0;
+	uint64_t fired;
+
+	(void)arg;
+	while (read(guard.timer, &fired, sizeof(fired)) == sizeof(fired)) {
+		pid_t pid = __atomic_load_n(&guard.child, __ATOMIC_SEQ_CST);
+
+		times = pid > 0 ? times + 1 : 0;
+		if (pid > 0)
+			(void)kill(
+			    pid, times < GUARD_TIMES ? SIGCONT : SIGKILL);
+	}
+	return NULL;
+}
+
+static void
+guard_arm(bool on)
+{
+	struct itimerspec at = { .it_value = { 0, GUARD_MS * 1000000 },
+		.it_interval = { 0, GUARD_AGAIN_MS * 1000000 } };
+
+	if (!on)
+		at = (struct itimerspec){ 0 };
+	if (guard.timer >= 0)
+		(void)timerfd_settime(guard.timer, 0, &at, NULL);
+}
+
+int
+proc_spawn_guard(struct err *e)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	pthread_t t;
+	int rc;
+
+	guard.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	if (guard.timer < 0)
+		return err_sys(e, "timerfd");
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &old);
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&attr, GUARD_STACK);
+	rc = pthread_create(&t, &attr, keep_awake, NULL);
+	(void)pthread_attr_destroy(&attr);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	if (rc == 0)
+		return 0;
+	errno = rc;
+	return err_sys(e, "thread");
+}
+
 /* --- in the child ---------------------------------------------------------*/
 
 /* The libc's own would want to tell other threads; there are none. */
@@ -168,32 +243,6 @@ set_up(const struct spawn *s)
 	return chdir(s->cwd);
 }
 
-/* To ourselves, unless we have become the program by then. */
-static void
-signal_after_ms(int sig, long ms)
-{
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL,
-		.sigev_signo = sig };
-	struct itimerspec at = { .it_value = {
-				     ms / 1000, ms % 1000 * 1000000 } };
-	int timer; /* the kernel's; the libc's would want to allocate */
-
-	if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &timer) == 0)
-		(void)syscall(SYS_timer_settime, timer, 0, &at, NULL);
-}
-
-/*
- * envd waits for us.  Whoever may stop us, which no mask prevents, would stop
- * it for everybody: so the kernel wakes us again, and ends us if that does not
- * help.  An execve() takes both back.
- */
-static void
-do_not_linger(void)
-{
-	signal_after_ms(SIGCONT, RESUME_MS);
-	signal_after_ms(SIGKILL, GIVE_UP_MS);
-}
-
 static int
 child(void *arg)
 {
@@ -202,7 +251,6 @@ child(void *arg)
 	sigset_t none;
 
 	/* Our handlers must not run here: their memory is the parent's. */
-	do_not_linger();
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		(void)signal(ours[i], SIG_DFL);
 	if (set_up(s) < 0) {
@@ -226,9 +274,13 @@ proc_spawn(struct spawn *s)
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_BLOCK, &all, &old);
 	set_score(oom.theirs);
-	pid = clone(
-	    child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, s);
+	guard_arm(true);
+	pid = clone(child, stack + sizeof(stack),
+	    CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD, s,
+	    &guard.child);
 	keep = errno;
+	__atomic_store_n(&guard.child, 0, __ATOMIC_SEQ_CST);
+	guard_arm(false);
 	set_score(oom.ours);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid > 0 && s->err != 0) {
