@@ -103,10 +103,13 @@ note_undo(struct ctx *c, const struct varlist *vars)
 	varlist_free(&c->undo);
 	for (size_t i = 0; i < vars->n; i++) {
 		const char *name = vars->v[i].name;
-		const struct var *was = varlist_get(&c->globals, name);
+		const struct var *global = varlist_get(&c->globals, name);
+		const char *was = global != NULL ? global->value : NULL;
 
-		(void)varlist_set(
-		    &c->undo, name, was != NULL ? was->value : NULL);
+		/* PATH, say, must not be missing from then on. */
+		if (was == NULL && c->lang != NULL && !c->lang->properties)
+			was = kernel_getenv(c->kernel, name);
+		(void)varlist_set(&c->undo, name, was);
 	}
 }
 
@@ -186,10 +189,11 @@ leave_queue(struct ctx *c, const struct exec *x)
 {
 	struct exec **at = &c->queue;
 
-	while (*at != NULL && *at != x)
-		at = &(*at)->next;
-	if (*at == x)
-		*at = x->next;
+	for (; *at != NULL; at = &(*at)->next)
+		if (*at == x) {
+			*at = x->next;
+			return;
+		}
 }
 
 void

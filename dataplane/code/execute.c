@@ -27,7 +27,7 @@ complain(struct buf *to, const char *type, const char *key, struct jv sub,
 		rc = input.p != NULL && input.n <= 4096 ? jv_put(to, input)
 							: buf_puts(to, "null");
 	if (rc == 0)
-		rc = buf_puts(to, "}]}");
+		(void)buf_puts(to, "}]}");
 	return -1;
 }
 

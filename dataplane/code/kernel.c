@@ -21,7 +21,13 @@ enum {
 	ENVIRON_MAX = 4096,
 };
 
-extern char **environ;
+static void
+free_words(char **w)
+{
+	for (size_t i = 0; w != NULL && w[i] != NULL; i++)
+		free(w[i]);
+	free(w);
+}
 
 /* Processes that we have told to end. */
 struct ended {
@@ -183,18 +189,11 @@ kernel_free(struct kernel *k)
 	if (*at == k)
 		*at = k->next;
 	spec_free(&k->spec);
+	free_words(k->env);
 	free(k);
 }
 
 /* --- start ----------------------------------------------------------------*/
-
-static void
-free_words(char **w)
-{
-	for (size_t i = 0; w != NULL && w[i] != NULL; i++)
-		free(w[i]);
-	free(w);
-}
 
 static char **
 make_argv(const struct kernel *k)
@@ -222,13 +221,16 @@ static int
 add_var(char **env, size_t *n, const char *var)
 {
 	const char *eq = strchr(var, '=');
-	size_t len = eq != NULL ? (size_t)(eq - var) + 1 : strlen(var), i;
-	char *copy = strdup(var);
+	char *copy;
+	size_t i;
 
+	if (eq == NULL)
+		return 0; /* whoever made it meant no variable */
+	copy = strdup(var);
 	if (copy == NULL)
 		return -1;
 	for (i = 0; i < *n; i++)
-		if (strncmp(env[i], var, len) == 0)
+		if (strncmp(env[i], var, (size_t)(eq - var) + 1) == 0)
 			break;
 	if (i < *n)
 		free(env[i]);
@@ -253,9 +255,9 @@ make_env(const struct kernel *k)
 	rc = add_var(env, &n, "HOME=/root");
 	/* Without one, R knows no letters but ASCII's. */
 	rc = rc == 0 ? add_var(env, &n, "LANG=C.UTF-8") : -1;
-	for (size_t i = 0; environ[i] != NULL && rc == 0; i++)
-		if (!is_ours(environ[i]))
-			rc = add_var(env, &n, environ[i]);
+	for (char *const *v = k->all->env; *v != NULL && rc == 0; v++)
+		if (!is_ours(*v))
+			rc = add_var(env, &n, *v);
 	for (size_t i = 0; i < k->spec.nenv && rc == 0; i++)
 		rc = add_var(env, &n, k->spec.env[i]);
 	if (rc == 0)
@@ -267,7 +269,7 @@ make_env(const struct kernel *k)
 static int
 spawn(struct kernel *k, const char *cwd, int fd3, struct err *e)
 {
-	char **argv = make_argv(k), **env = make_env(k);
+	char **argv = make_argv(k), **env = k->env = make_env(k);
 	struct kernel_spawn s = {
 		.argv = argv, .envp = env, .cwd = cwd, .fd3 = fd3
 	};
@@ -280,7 +282,6 @@ spawn(struct kernel *k, const char *cwd, int fd3, struct err *e)
 		rc = k->pid > 0 ? 0 : -1;
 	}
 	free_words(argv);
-	free_words(env);
 	return rc;
 }
 
@@ -342,6 +343,17 @@ kernel_start(struct kernels *all, const char *name, const char *cwd,
 	loop_timer_start(all->loop, &k->start, KERNEL_START_MS);
 	log_debug("kernel.started pid=%d spec=%s", (int)k->pid, k->spec.dir);
 	return k;
+}
+
+const char *
+kernel_getenv(const struct kernel *k, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; k->env != NULL && k->env[i] != NULL; i++)
+		if (strncmp(k->env[i], name, n) == 0 && k->env[i][n] == '=')
+			return k->env[i] + n + 1;
+	return NULL;
 }
 
 /* --- use ------------------------------------------------------------------*/

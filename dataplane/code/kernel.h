@@ -43,6 +43,7 @@ struct kernels {
 	struct loop *loop;
 	const char *dirs;    /* of kernelspecs */
 	const char *sockets; /* a directory of our own */
+	char *const *env;    /* our own; kernels get most of it */
 	struct kernel *first;
 	struct ended *ended; /* processes that are on their way out */
 	unsigned nstarted;
@@ -53,6 +54,8 @@ struct kernel *kernel_start(struct kernels *all, const char *name,
     const char *cwd, const struct kernel_owner *owner, void *data,
     struct err *e);
 void *kernel_data(const struct kernel *k);
+/* A variable of the environment that it was started with, or NULL. */
+const char *kernel_getenv(const struct kernel *k, const char *name);
 /* id: at least MSG_ID_TEXT bytes, filled in.  -1: it cannot be sent. */
 int kernel_execute(
     struct kernel *k, struct jv code, enum msg_how how, char *id);

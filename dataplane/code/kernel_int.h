@@ -46,6 +46,7 @@ struct kernel {
 	const struct kernel_owner *owner;
 	void *data;
 	struct spec spec;
+	char **env; /* that it was started with */
 	char id[KERNEL_ID_TEXT];
 	unsigned nrequests;
 	pid_t pid; /* -1: reaped */

@@ -187,12 +187,13 @@ static const char python_warm[] =
     "print()\n";
 
 static const struct lang langs[] = {
-	{ "python", "python3", "python3-ipykernel", python_var, python_warm },
-	{ "javascript", "javascript", "nodejs", javascript_var, NULL },
-	{ "typescript", "javascript", "nodejs", javascript_var, NULL },
-	{ "bash", "bash", "bash", bash_var, NULL },
-	{ "r", "ir", "r-base-core and r-cran-irkernel", r_var, NULL },
-	{ "java", "java", "default-jdk-headless", java_var, NULL },
+	{ "python", "python3", "python3-ipykernel", python_var, false,
+	    python_warm },
+	{ "javascript", "javascript", "nodejs", javascript_var, false, NULL },
+	{ "typescript", "javascript", "nodejs", javascript_var, false, NULL },
+	{ "bash", "bash", "bash", bash_var, false, NULL },
+	{ "r", "ir", "r-base-core and r-cran-irkernel", r_var, false, NULL },
+	{ "java", "java", "default-jdk-headless", java_var, true, NULL },
 };
 
 const struct lang *

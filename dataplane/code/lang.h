@@ -19,6 +19,7 @@ struct lang {
 	const char *packages; /* Debian's, that it needs */
 	/* Code that sets a variable; value NULL: forgets it. */
 	int (*put_var)(struct buf *b, const char *name, const char *value);
+	bool properties;  /* those are no variables of the environment */
 	const char *warm; /* run once, silently, before anybody waits */
 };
 

@@ -244,12 +244,14 @@ put_property(struct buf *b, const char *name, const char *value)
 static int
 put_greeting(struct buf *b)
 {
-	char g[ZMTP_GREETING] = { 0 };
+	static const char g[ZMTP_GREETING] = { [0] = (char)0xff,
+		[9] = 0x7f,
+		[10] = 3,
+		[12] = 'N',
+		'U',
+		'L',
+		'L' };
 
-	g[0] = (char)0xff;
-	g[9] = 0x7f;
-	g[10] = 3;
-	memcpy(g + 12, "NULL", 4);
 	return buf_add(b, g, sizeof(g));
 }
 

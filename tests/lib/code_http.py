@@ -464,6 +464,9 @@ def variables():
     got = value(env, headers=TOKEN)
     same((got["BOTH"], "MINE" in got), ("global", False), "and are taken back")
     same(Envd.asked, asked, "envd is asked once")
+    run("1", env_vars={"PATH": "/bin", "FROM_OUTSIDE": "no"})
+    got = value(env)
+    same((got["PATH"], got["FROM_OUTSIDE"]), (os.environ["PATH"], "yes"), "what was there before")
     n = run("1")[0]["execution_count"]
     run("1", env_vars={"A": "b"})
     same(run("1")[0]["execution_count"], n + 2, "setting them is not counted")
@@ -749,6 +752,7 @@ def main():
         server.kill()
         server = r()
     server.kill(signal.SIGTERM)
+    same(server.p.returncode, 0, "it ends when told to")
     if failed:
         with open(DIR + "/log") as f:
             print("# " + "# ".join(f.readlines()[-20:]))

@@ -194,6 +194,14 @@ on_child(struct loop_signal *w, int signo)
 		kernels_reaped(&server.code.kernels, pid, status);
 }
 
+/* The kernels go with us: they are told by the system. */
+static void
+on_term(struct loop_signal *w, int signo)
+{
+	(void)signo;
+	loop_stop(w->loop);
+}
+
 static void
 warm_others(struct code *c)
 {
@@ -259,6 +267,8 @@ set_up(struct code *c, const struct options *o, struct err *e)
 		.ctx = c };
 	struct http_limits lim = { .head_timeout_ms = 60000,
 		.idle_timeout_ms = 640000,
+		/* Who takes nothing for so long will not come back. */
+		.body_timeout_ms = 600000,
 		.conns_max = CODE_CONNS_MAX };
 
 	c->envd_port = (uint16_t)o->envd_port;
@@ -267,9 +277,10 @@ set_up(struct code *c, const struct options *o, struct err *e)
 	c->loop = loop_new(e);
 	if (c->loop == NULL)
 		return -1;
-	c->kernels = (struct kernels){
-		.loop = c->loop, .dirs = o->dirs, .sockets = o->sockets
-	};
+	c->kernels = (struct kernels){ .loop = c->loop,
+		.dirs = o->dirs,
+		.sockets = o->sockets,
+		.env = environ };
 	server.listen_fd = bind_port(o->port, e);
 	if (server.listen_fd < 0)
 		return -1;
@@ -286,6 +297,7 @@ int
 main(int argc, char **argv)
 {
 	struct loop_signal child = { .on_signal = on_child };
+	struct loop_signal term = { .on_signal = on_term };
 	struct err e;
 
 	fill_stdio();
@@ -301,6 +313,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	loop_signal_start(server.code.loop, &child, SIGCHLD);
+	loop_signal_start(server.code.loop, &term, SIGTERM);
 	first_contexts(&server.code);
 	loop_run(server.code.loop);
 	return 0;
