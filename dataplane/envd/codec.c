@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "envd/codec_int.h"
+#include "envd/rfc3339.h"
 #include "envd/text.h"
 #include "process.pb-c.h"
 
@@ -315,12 +316,12 @@ timestamp(struct decoder *d, const ProtobufCFieldDescriptor *f, struct wire w)
 {
 	json_t *o = json_object(), *v = NULL;
 	const json_t *s, *ns;
-	char at[CODEC_TIME_TEXT];
+	char at[RFC3339_TEXT];
 
 	if (o != NULL && message(d, f->descriptor, w, o) == 0) {
 		s = json_object_get(o, "seconds");
 		ns = json_object_get(o, "nanos");
-		if (codec_time_text(
+		if (rfc3339_text(
 			s != NULL ? strtoll(json_string_value(s), NULL, 10) : 0,
 			json_integer_value(ns), at) < 0)
 			malformed(d, f->name, "no time between 1 and 9999");

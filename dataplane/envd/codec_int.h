@@ -21,7 +21,6 @@ enum wire_type {
 enum {
 	VARINT_MAX = 10,
 	CODEC_NAME_MAX = 64,
-	CODEC_TIME_TEXT = 40,
 };
 
 /* modified_time as modifiedTime. */
@@ -34,9 +33,5 @@ enum wire_type codec_wire_type(ProtobufCType t);
 bool codec_has_presence(const ProtobufCFieldDescriptor *f);
 
 size_t codec_put_varint(uint64_t v, uint8_t to[VARINT_MAX]);
-
-/* RFC 3339 in UTC.  -1: no time that proto3 knows. */
-int codec_time_text(int64_t s, int64_t ns, char to[CODEC_TIME_TEXT]);
-int codec_time_parse(const char *text, int64_t *s, int32_t *ns);
 
 #endif

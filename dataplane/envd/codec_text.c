@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "envd/codec_int.h"
+#include "envd/rfc3339.h"
 #include "envd/text.h"
 
 struct text {
@@ -382,7 +383,7 @@ put_time(struct text *t)
 
 	if (short_string(t, text, sizeof(text)) < 0)
 		return -1;
-	if (codec_time_parse(text, &s, &ns) < 0)
+	if (rfc3339_parse(text, &s, &ns) < 0)
 		return wrong(t, "no time of RFC 3339");
 	if (s != 0 &&
 	    (put_tag(t, 1, WIRE_VARINT) < 0 || put_varint(t, (uint64_t)s) < 0))

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "envd/rfc3339.h"
 #include "envd/text.h"
 
 static const char *
@@ -51,22 +52,12 @@ permissions(mode_t m, char to[20])
 static int
 put_time(struct buf *b, struct timespec t)
 {
-	char text[40], frac[32] = "";
-	struct tm tm;
+	char text[RFC3339_TEXT];
 
-	if (t.tv_sec == 0 && t.tv_nsec == 0)
+	if ((t.tv_sec == 0 && t.tv_nsec == 0) ||
+	    rfc3339_text(t.tv_sec, t.tv_nsec, text) < 0)
 		return 0;
-	if (gmtime_r(&t.tv_sec, &tm) == NULL)
-		return 0;
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	if (t.tv_nsec % 1000 != 0)
-		(void)snprintf(frac, sizeof(frac), ".%09ld", t.tv_nsec);
-	else if (t.tv_nsec % 1000000 != 0)
-		(void)snprintf(frac, sizeof(frac), ".%06ld", t.tv_nsec / 1000);
-	else if (t.tv_nsec != 0)
-		(void)snprintf(
-		    frac, sizeof(frac), ".%03ld", t.tv_nsec / 1000000);
-	return buf_printf(b, ",\"modifiedTime\":\"%s%sZ\"", text, frac);
+	return buf_printf(b, ",\"modifiedTime\":\"%s\"", text);
 }
 
 static int

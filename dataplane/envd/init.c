@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "envd/ca.h"
 #include "envd/envd.h"
+#include "envd/rfc3339.h"
 #include "envd/text.h"
 
 enum { INIT_MAX = 4 * 1024 * 1024 };
@@ -43,27 +44,13 @@ take_fields(const json_t *o, struct init *x, struct err *e)
 static int
 parse_time(const char *s, int64_t *ns, struct err *e)
 {
-	struct tm tm = { 0 };
-	const char *p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-	int64_t frac = 0, scale = 100000000, zone = 0;
+	int64_t seconds;
+	int32_t nanos;
 
-	if (p != NULL && *p == '.')
-		for (p++; *p >= '0' && *p <= '9'; p++, scale /= 10)
-			frac += (*p - '0') * scale;
-	if (p != NULL && (*p == '+' || *p == '-')) {
-		int h, m, used = 0;
-
-		if (sscanf(p + 1, "%2d:%2d%n", &h, &m, &used) != 2 ||
-		    p[1 + used] != '\0')
-			p = NULL;
-		else
-			zone = (h * 3600 + m * 60) * (*p == '-' ? -1 : 1);
-	} else if (p != NULL && ((*p | 0x20) != 'z' || p[1] != '\0'))
-		p = NULL;
-	if (p == NULL)
+	if (rfc3339_parse(s, &seconds, &nanos) < 0)
 		return err_set(e, ERR_INVALID,
 		    "field \"timestamp\" is not a time: \"%.40s\"", s);
-	*ns = ((int64_t)timegm(&tm) - zone) * 1000000000 + frac;
+	*ns = seconds * 1000000000 + nanos;
 	return 0;
 }
 

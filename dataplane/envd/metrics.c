@@ -15,6 +15,9 @@
 #include "base/own.h"
 #include "envd/envd.h"
 
+/* Of /proc/PID/stat, behind name and state: proc_pid_stat(5). */
+enum { STAT_BEFORE_TIMES = 10, STAT_TIMES = 4 };
+
 struct sums {
 	uint64_t ticks; /* of the living, and of whom they waited for */
 	uint64_t private, shared; /* pages; shared is the largest */
@@ -36,24 +39,27 @@ static void
 add_process(struct sums *s, const char *pid)
 {
 	char path[64], text[1024];
-	unsigned long long ut, st, cut, cst, size, rss, shared;
-	const char *p;
+	unsigned long long rss, shared;
+	char *p;
 
 	(void)snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
 	if (!read_small(path, text, sizeof(text)))
 		return;
 	/* The name, which may hold anything, ends at the last bracket. */
 	p = strrchr(text, ')');
-	if (p != NULL &&
-	    sscanf(p + 1,
-		" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu "
-		"%llu",
-		&ut, &st, &cut, &cst) == 4)
-		s->ticks += ut + st + cut + cst;
+	if (p != NULL && strlen(p) > 4) {
+		p += 3; /* ") S" */
+		for (int i = 0; i < STAT_BEFORE_TIMES; i++)
+			(void)strtoll(p, &p, 10);
+		for (int i = 0; i < STAT_TIMES; i++)
+			s->ticks += strtoull(p, &p, 10);
+	}
 	(void)snprintf(path, sizeof(path), "/proc/%.20s/statm", pid);
-	if (!read_small(path, text, sizeof(text)) ||
-	    sscanf(text, "%llu %llu %llu", &size, &rss, &shared) != 3)
+	if (!read_small(path, text, sizeof(text)))
 		return;
+	(void)strtoull(text, &p, 10);
+	rss = strtoull(p, &p, 10);
+	shared = strtoull(p, &p, 10);
 	s->private += rss > shared ? rss - shared : 0;
 	if (shared > s->shared)
 		s->shared = shared;
@@ -93,14 +99,14 @@ used_pct(struct envd *d, uint64_t ticks, unsigned cpus)
 static uint64_t
 memory_total(const struct envd *d)
 {
+	static const char total[] = "MemTotal:";
 	char text[256];
-	unsigned long long kb;
 
 	if (d->boot.memory_mb > 0)
 		return d->boot.memory_mb << 20;
 	if (read_small("/proc/meminfo", text, sizeof(text)) &&
-	    sscanf(text, "MemTotal: %llu", &kb) == 1)
-		return (uint64_t)kb << 10;
+	    strncmp(text, total, sizeof(total) - 1) == 0)
+		return strtoull(text + sizeof(total) - 1, NULL, 10) << 10;
 	return 0;
 }
 
