@@ -213,7 +213,10 @@ from_json(const char *p, size_t n, struct err *e)
 	}
 	v = json_loadb(p, n, JSON_REJECT_DUPLICATES, &je);
 	if (v == NULL) {
-		err_set(e, ERR_INVALID, "unmarshal message: %s", je.text);
+		err_set(e, ERR_INVALID, "unmarshal message: %s",
+		    json_error_code(&je) == json_error_null_character
+			? "NUL in a string"
+			: je.text);
 		return NULL;
 	}
 	if (json_is_object(v))

@@ -10,7 +10,8 @@
 #include "envd/text.h"
 
 struct selector {
-	pid_t pid;
+	pid_t pid;	 /* -1: none that there can be */
+	uint32_t asked;	 /* the same, as it came */
 	const char *tag; /* NULL: by pid */
 };
 
@@ -25,7 +26,7 @@ selector(struct rpc *c, const json_t *in, struct selector *out)
 	struct err e;
 	int has_pid, has_tag;
 
-	*out = (struct selector){ 0, NULL };
+	*out = (struct selector){ 0 };
 	if (field_object(in, "process", NULL, &sel, &e) < 0 ||
 	    field_one_of(sel, members, countof(members), &e) < 0) {
 		rpc_fail_err(c, &e);
@@ -42,6 +43,7 @@ selector(struct rpc *c, const json_t *in, struct selector *out)
 		return -1;
 	}
 	out->pid = pid <= INT32_MAX ? (pid_t)pid : -1;
+	out->asked = (uint32_t)pid;
 	out->tag = tag;
 	return 0;
 }
@@ -53,8 +55,8 @@ not_found(struct rpc *c, const struct selector *s)
 		rpc_fail(c, RPC_NOT_FOUND, "process with tag %.200s not found",
 		    s->tag);
 	else
-		rpc_fail(c, RPC_NOT_FOUND, "process with pid %d not found",
-		    (int)s->pid);
+		rpc_fail(c, RPC_NOT_FOUND, "process with pid %u not found",
+		    s->asked);
 }
 
 static struct proc *
