@@ -647,7 +647,7 @@ sweep_one(struct conn *c, struct mono now)
 			conn_kill(c, true);
 		break;
 	case C_LINGER:
-		if (ms > LINGER_MS)
+		if (ms > LINGER_MS || mono_ms(c->up_since, now) > LINGER_ALL_MS)
 			conn_kill(c, false);
 		break;
 	}

@@ -33,7 +33,8 @@ enum {
 	TLS_TIMEOUT_MS = 10000,	   /* of a handshake */
 	DIAL_TIMEOUT_MS = 10000,
 	WAKE_TIMEOUT_MS = 30000, /* for a paused sandbox */
-	LINGER_MS = 2000,
+	LINGER_MS = 2000,	 /* since a client said anything */
+	LINGER_ALL_MS = 30000,
 	UP_IDLE_ENVD_MS = 60000, /* a kept connection to envd */
 	UP_IDLE_MS = 4000,	 /* to others: Node closes after 5 s */
 	SOCKS_KEEP = 2,		 /* sockets ready in each sandbox */
