@@ -13,7 +13,8 @@ enum {
 	WATCHES_MAX = 1024,
 	WATCH_DIRS_MAX = 65536,
 	WATCH_TOLD_MAX = 16384, /* of what a new directory brings along */
-	WATCH_BUFFER_MAX = 16 * 1024 * 1024, /* events nobody has fetched */
+	WATCH_BUFFER_MAX = 16 * 1024 * 1024,  /* events nobody has fetched */
+	WATCH_BUFFERS_MAX = 48 * 1024 * 1024, /* of all watches */
 };
 
 struct watched_dir {

@@ -24,6 +24,7 @@ struct polled {
 	struct watch w;
 	struct polled *next;
 	char id[ID_LEN + 1];
+	struct watches *all;
 	struct buf events; /* comma-separated */
 	char *dead;	   /* why, once it is */
 };
@@ -32,6 +33,7 @@ struct watches {
 	struct envd *d;
 	struct polled *first;
 	size_t n;
+	size_t unfetched; /* bytes of events, of all */
 };
 
 struct watches *
@@ -183,13 +185,20 @@ fs_watch_dir(struct rpc *c, const json_t *in)
 /* --- polling --------------------------------------------------------------*/
 
 static void
+drop_events(struct polled *p)
+{
+	p->all->unfetched -= p->events.len;
+	buf_fini(&p->events);
+}
+
+static void
 on_polled_dead(struct watch *w, const char *why)
 {
 	struct polled *p = container_of(w, struct polled, w);
 
 	if (p->dead == NULL)
 		p->dead = strdup(why);
-	buf_fini(&p->events);
+	drop_events(p);
 }
 
 static void
@@ -197,8 +206,13 @@ on_polled_event(struct watch *w, const char *json, size_t n)
 {
 	struct polled *p = container_of(w, struct polled, w);
 
-	if ((p->events.len == 0 || buf_puts(&p->events, ",") == 0) &&
-	    buf_add(&p->events, json, n) == 0)
+	size_t before = p->events.len;
+	bool added = p->all->unfetched + n < WATCH_BUFFERS_MAX &&
+		     (before == 0 || buf_puts(&p->events, ",") == 0) &&
+		     buf_add(&p->events, json, n) == 0;
+
+	p->all->unfetched += p->events.len - before;
+	if (added)
 		return;
 	w->dead = true;
 	loop_io_stop(&w->io);
@@ -209,7 +223,7 @@ static void
 polled_free(struct polled *p)
 {
 	watch_close(&p->w);
-	buf_fini(&p->events);
+	drop_events(p);
 	free(p->dead);
 	free(p);
 }
@@ -248,6 +262,7 @@ fs_create_watcher(struct rpc *c, const json_t *in)
 		rpc_fail(c, RPC_RESOURCE_EXHAUSTED, "no memory");
 		return;
 	}
+	p->all = all;
 	buf_init(&p->events, WATCH_BUFFER_MAX);
 	p->w.on_event = on_polled_event;
 	p->w.on_dead = on_polled_dead;
@@ -304,7 +319,7 @@ fs_get_watcher_events(struct rpc *c, const json_t *in)
 	if (buf_puts(&b, "{\"events\":[") == 0 &&
 	    buf_add(&b, p->events.data, p->events.len) == 0 &&
 	    buf_puts(&b, "]}") == 0) {
-		buf_fini(&p->events);
+		drop_events(p);
 		rpc_reply(c, b.data, b.len);
 	} else
 		rpc_fail(c, RPC_RESOURCE_EXHAUSTED, "no memory");

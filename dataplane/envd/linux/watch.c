@@ -20,23 +20,32 @@
 
 /* --- which directories ----------------------------------------------------*/
 
+/* Where it is, or would be: they are in the order of their numbers. */
+static size_t
+place_of(const struct watch *w, int wd)
+{
+	size_t from = 0, to = w->ndirs;
+
+	/* A new one has the highest number, nearly always. */
+	if (to > 0 && w->dirs[to - 1].wd < wd)
+		return to;
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
+
+		if (w->dirs[mid].wd < wd)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
+}
+
 static struct watched_dir *
 dir_of(struct watch *w, int wd)
 {
-	for (size_t i = 0; i < w->ndirs; i++)
-		if (w->dirs[i].wd == wd)
-			return &w->dirs[i];
-	return NULL;
-}
+	size_t i = place_of(w, wd);
 
-static bool
-is_watched(const struct watch *w, const char *path, size_t len)
-{
-	for (size_t i = 0; i < w->ndirs; i++)
-		if (strlen(w->dirs[i].path) == len &&
-		    memcmp(w->dirs[i].path, path, len) == 0)
-			return true;
-	return false;
+	return i < w->ndirs && w->dirs[i].wd == wd ? &w->dirs[i] : NULL;
 }
 
 static void
@@ -47,7 +56,8 @@ forget(struct watch *w, int wd)
 	if (x == NULL)
 		return;
 	free(x->path);
-	*x = w->dirs[--w->ndirs];
+	w->ndirs--;
+	memmove(x, x + 1, (size_t)(w->dirs + w->ndirs - x) * sizeof(*w->dirs));
 }
 
 /* What was below `from` is now below `to`. */
@@ -87,6 +97,7 @@ add_dir(struct watch *w, const char *path, struct err *e)
 {
 	int wd = inotify_add_watch(w->io.fd, path, MASK | IN_ONLYDIR);
 	struct watched_dir *x;
+	char *fresh;
 
 	if (wd < 0)
 		return err_sys(e, "error watching '%.150s'", path);
@@ -105,11 +116,12 @@ add_dir(struct watch *w, const char *path, struct err *e)
 		w->dirs = more;
 		w->capdirs = cap;
 	}
-	x = &w->dirs[w->ndirs];
-	x->wd = wd;
-	x->path = strdup(path);
-	if (x->path == NULL)
+	fresh = strdup(path);
+	if (fresh == NULL)
 		return err_sys(e, "error watching");
+	x = &w->dirs[place_of(w, wd)];
+	memmove(x + 1, x, (size_t)(w->dirs + w->ndirs - x) * sizeof(*w->dirs));
+	*x = (struct watched_dir){ wd, fresh };
 	w->ndirs++;
 	return 1;
 }
@@ -195,14 +207,11 @@ emit(struct watch *w, const char *path, const char *type, bool with_entry)
 	buf_fini(&b);
 }
 
-/* A child that is deleted is also told of by its parent. */
+/* A child that is deleted is also told of by its parent, which is watched. */
 static bool
 told_by_parent(const struct watch *w, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL && strcmp(path, w->root) != 0 &&
-	       is_watched(w, path, (size_t)(slash - path));
+	return w->recursive && strcmp(path, w->root) != 0;
 }
 
 static void
