@@ -1,9 +1,9 @@
 /*
  * rulesctl - drives a `coppice-privd rules` by hand, one command a line:
  *
- *	hello | slots FIRST N | clear SLOT | prepare SLOT | state SLOT | events MS
- *	apply SLOT GEN [birth] WORD...	see tests/lib/rulesclient.h
- *	apply SLOT + [birth] WORD...	the next generation
+ *	hello | slots FIRST N | clear SLOT | prepare SLOT | state SLOT | events
+ *MS apply SLOT GEN [birth] WORD...	see tests/lib/rulesclient.h apply SLOT +
+ *[birth] WORD...	the next generation
  *	raw HEX [FILE]			a message, byte by byte, with a file
  *	kill				kill -9
  *	stop

@@ -200,7 +200,7 @@ restore_slots(struct rules *r, struct err *e)
 		s->odd = false; /* they are made empty */
 		if (!s->known)
 			s->gen = 0; /* its sets are lost: it stays closed */
-		else /* a closed one may have been prepared */
+		else		    /* a closed one may have been prepared */
 			restore_reach(r, i);
 		if (send_if(k, ++in_batch % 64 == 0, e) < 0)
 			return -1;
