@@ -68,19 +68,39 @@ put_vars(struct buf *b, const struct lang *lang, const struct varlist *l)
 	return 0;
 }
 
+/* What the kernel was started with; a first execution need not set it. */
+static bool
+has_already(const struct ctx *c, const struct var *v)
+{
+	const char *born = kernel_getenv(c->kernel, v->name);
+
+	return born != NULL && v->value != NULL && strcmp(born, v->value) == 0;
+}
+
+static int
+put_globals(struct buf *b, const struct ctx *c)
+{
+	for (size_t i = 0; i < c->globals.n; i++) {
+		const struct var *v = &c->globals.v[i];
+
+		if ((c->lang->properties || !has_already(c, v)) &&
+		    c->lang->put_var(b, v->name, v->value) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* 0: there is nothing to do.  1: the kernel does it. */
 static int
-send_vars(struct ctx *c, enum ctx_step step, const struct varlist *first,
-    const struct varlist *second)
+send_vars(
+    struct ctx *c, enum ctx_step step, bool globals, const struct varlist *vars)
 {
 	struct buf code;
 	int rc = 0;
 
 	buf_init(&code, SNIPPET_MAX / 4);
-	if (c->lang == NULL || put_vars(&code, c->lang, first) < 0 ||
-	    put_vars(&code, c->lang, second) < 0)
-		rc = 0;
-	else if (code.len > 0)
+	if (c->lang != NULL && (!globals || put_globals(&code, c) == 0) &&
+	    put_vars(&code, c->lang, vars) == 0 && code.len > 0)
 		rc = send_ours(c, step, MSG_SILENT, &code) == 0;
 	buf_fini(&code);
 	return rc;
@@ -129,12 +149,11 @@ let_go(struct ctx *c)
 static void
 end_run(struct ctx *c, const char *name, const char *value)
 {
-	static const struct varlist none = { NULL, 0 };
 	struct exec *x = let_go(c);
 
 	kernel_hold(c->kernel, false);
 	note_undo(c, &x->vars);
-	if (send_vars(c, STEP_RESTORE, &c->undo, &none) == 0) {
+	if (send_vars(c, STEP_RESTORE, false, &c->undo) == 0) {
 		clear_request(c);
 		c->step = STEP_IDLE;
 	}
@@ -243,8 +262,7 @@ run_user_code(struct ctx *c)
 static void
 set_vars(struct ctx *c)
 {
-	static const struct varlist none = { NULL, 0 };
-	const struct varlist *globals = c->globals_set ? &none : &c->globals;
+	bool globals = !c->globals_set;
 
 	c->globals_set = true;
 	if (send_vars(c, STEP_SET, globals, &c->current->vars) == 0)

@@ -474,6 +474,7 @@ def variables():
     run("1", headers=TOKEN, env_vars={"A": "b"}, context_id=fresh)
     same(of(run("%who_ls", context_id=fresh), "result")[0]["text"], "[]", "no new names")
     call("DELETE", f"/contexts/{fresh}")
+    Envd.vars = {"FROM_OUTSIDE": "yes", "NASTY": NASTY, "BOTH": "global"}
     # In a language without quotes to spare: what the kernel is told.
     for language in ("bash", "r", "java", "javascript"):
         double({"r": "ir"}.get(language, language))
@@ -481,6 +482,8 @@ def variables():
         said = json.loads(text_of(run("said", language=language)))
         same(len(said), 2, f"{language}: set once, restored once")
         check("NASTY" in said[0] and "BOTH" in said[1], f"{language}: the names", said)
+        same("FROM_OUTSIDE" in said[0], language == "java",
+             f"{language}: what the kernel has is not set again")
         if language == "bash":
             shell = said[0] + "\nenv -0\n" + said[1] + "\nprintf '%s' \"$BOTH\"\n"
             out = subprocess.run(["bash", "-c", shell], stdout=subprocess.PIPE, check=True,
