@@ -548,6 +548,7 @@ codec_to_binary(const struct ProtobufCMessageDescriptor *m, const char *json,
 {
 	struct text t = { json, json + n, out, e, 0 };
 
+	e->kind = ERR_NONE;
 	if (message(&t, m) < 0)
 		return -1;
 	(void)peek(&t);

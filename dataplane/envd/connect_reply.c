@@ -303,8 +303,8 @@ data_message(
 	at += sprintf(at, "{\"event\":{\"data\":{\"%s\":\"", kind);
 	b64_encode(p, n, at);
 	at += b64_encoded(n);
-	memcpy(at, "\"}}}", 4);
-	return (size_t)(at - to) + 4;
+	at += sprintf(at, "\"}}}");
+	return (size_t)(at - to);
 }
 
 size_t

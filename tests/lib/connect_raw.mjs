@@ -149,10 +149,11 @@ export async function rawTests({ base, check, eq }) {
 	eq(ended(await stream(envelope(Buffer.alloc(0)))), 'ok', 'an empty message is one')
 	const input = (...parts) => post(P + 'StreamInput', Buffer.concat(parts), { 'Content-Type': 'application/connect+proto' })
 	const keepalive = envelope(Buffer.from([0x1a, 0]))
-	for (const parts of [[], [keepalive], [keepalive, envelope(js({}), 2)], [envelope(js({}), 2), keepalive], [envelope(Buffer.alloc(0))]]) {
+	for (const parts of [[], [keepalive], [keepalive, envelope(js({}), 2)], [envelope(js({}), 2), keepalive]]) {
 		r = await input(...parts)
 		eq([r.status, envelopes(r.body).map(([f, p]) => [f, String(p)])], [200, [[0, ''], [2, '{}']]], `${parts.length} messages`)
 	}
+	eq(ended(await input(envelope(Buffer.alloc(0)))), 'unimplemented', 'a message of nothing')
 	eq(ended(await input(keepalive.subarray(0, 6))), 'invalid_argument', 'stream cut')
 	eq(ended(await input(envelope(Buffer.from([0x12, 0])))), 'invalid_argument', 'data before the start')
 	eq(ended(await input(envelope(Buffer.from([0x1a, 1])))), 'invalid_argument', 'broken message')

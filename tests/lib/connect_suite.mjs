@@ -119,16 +119,17 @@ const calls = {
 			await failure(fs.stat({ path: '~x' }))]
 	},
 	async large({ fs, proc, dir }) {
-		await drain(proc.start(sh(`truncate -s 5368709120 ${dir}/big; ln -s f ${dir}/l; ln -s no ${dir}/no; mkfifo ${dir}/p`)))
+		await drain(proc.start(sh(`truncate -s 5368709120 ${dir}/big; ln -s f ${dir}/l; ln -s no ${dir}/no; mkfifo ${dir}/p; touch -d @300000000000 ${dir}/far`)))
 		const r = []
-		for (const n of ['big', 'l', 'no', 'p'])
+		for (const n of ['big', 'l', 'no', 'p', 'far'])
 			r.push(toJson(schema('filesystem.StatResponse'), await fs.stat({ path: `${dir}/${n}` })))
 		eq(r[0].entry.size, '5368709120', '5 GiB')
+		eq(r[4].entry.modifiedTime, undefined, 'the year 11476')
 		return r
 	},
 	async listDir({ fs, dir }) {
 		const r = await fs.listDir({ path: dir, depth: 3 })
-		check(r.entries.length === 7, `7 entries: ${r.entries.length}`)
+		check(r.entries.length === 8, `8 entries: ${r.entries.length}`)
 		return [toJson(schema('filesystem.ListDirResponse'), r), await failure(fs.listDir({ path: dir + '/f' })),
 			await failure(fs.listDir({ path: dir + '/none' })), (await fs.listDir({ path: dir + '/a/b' })).entries]
 	},
