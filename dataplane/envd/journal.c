@@ -374,21 +374,22 @@ journal_file(struct http_req *r, struct envd *d, const char *path,
 {
 	struct journal *j = d->journal;
 	bool reads = strcmp(http_req_method(r), "GET") == 0, bad;
-	autofree char *asked = NULL, *name = NULL;
+	autofree char *asked =
+	    path == NULL ? http_req_param(r, "path", &bad) : NULL;
+	autofree char *name =
+	    user == NULL ? http_req_param(r, "username", &bad) : NULL;
 	char method[64];
 
-	if (path == NULL)
-		path = asked = http_req_param(r, "path", &bad);
 	if (user == NULL)
-		user = name = http_req_param(r, "username", &bad);
+		user = name != NULL ? name : d->default_user;
 	(void)snprintf(method, sizeof(method), "%.16s %.40s",
 	    http_req_method(r), http_req_path(r));
 	journal_begin(j, status != 0 ? J_ERROR : J_INFO, "filesystem",
 	    reads ? "File read" : "File write");
 	journal_number(j, "operation_id", (int64_t)journal_operation(j));
 	journal_text(j, "method", method);
-	journal_text(j, "path", path);
-	journal_text(j, "username", user != NULL ? user : d->default_user);
+	journal_text(j, "path", path != NULL ? path : asked);
+	journal_text(j, "username", user);
 	if (status != 0) {
 		journal_number(j, "error_code", status);
 		journal_text(j, "error", why);

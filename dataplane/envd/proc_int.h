@@ -54,7 +54,8 @@ struct proc {
 	void *said_ctx, *reaped_ctx;
 	struct loop_timer kill_at;
 	bool reaped;
-	bool cut; /* told to die: do not wait for its output */
+	bool ours; /* nobody asked for it but ourselves */
+	bool cut;  /* told to die: do not wait for its output */
 	int status;
 };
 

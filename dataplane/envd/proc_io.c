@@ -167,7 +167,8 @@ proc_maybe_end(struct proc *p)
 	proc_fail_inputs(p, "process has ended");
 	proc_close_in(p);
 	end_event(p, event, sizeof(event));
-	note_end(p, event);
+	if (!p->ours)
+		note_end(p, event);
 	/* Off the list first: whoever hears the end may ask for it. */
 	subs = p->subs;
 	p->subs = NULL;

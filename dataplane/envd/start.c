@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/own.h"
+#include "envd/journal.h"
 #include "envd/proc_int.h"
 #include "envd/text.h"
 #include "io/log.h"
@@ -185,9 +186,24 @@ let_go(struct proc **at, bool kill_it)
 
 static void on_reaped(void *ctx, int status);
 
+/* Not what it said: that may be anything. */
+static void
+note(const struct start *s, enum journal_level level, const char *message,
+    const char *how)
+{
+	struct journal *j = s->d->journal;
+
+	journal_begin(j, level, "start", message);
+	journal_text(j, "command", s->w.cmd);
+	journal_text(j, "how", how);
+	journal_end(j);
+}
+
 static void
 failed(struct start *s, int status, const char *text)
 {
+	note(s, J_ERROR, "the template's start command failed",
+	    status == 504 ? "its time is over" : NULL);
 	log_warn("start.failed status=%d why=\"%.200s\"", status, text);
 	s->state = NOTHING;
 	loop_timer_stop(&s->deadline);
@@ -205,6 +221,7 @@ is_ready(struct start *s)
 	loop_timer_stop(&s->look);
 	s->again_ms = START_AGAIN_MIN_MS;
 	log_debug("start.ready");
+	note(s, J_INFO, "the template's start command is ready", NULL);
 	answer_all(s, 204, "");
 }
 
@@ -305,6 +322,7 @@ on_reaped(void *ctx, int status)
 		failed(s, 500, text);
 		return;
 	}
+	note(s, J_WARN, "the template's start command ended", how);
 	log_warn("start.ended how=\"%s\" again=%d said=\"%s\"", how,
 	    s->w.restart, s->said.text);
 	if (s->w.restart)

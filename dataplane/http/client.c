@@ -26,23 +26,24 @@ struct http_call_priv {
 	uint64_t timeout_ms;
 	enum stage stage;
 	bool to_head;
-	bool streams;  /* the body is handed on */
-	bool *gone;    /* to be set by whoever frees this */
+	bool streams; /* the body is handed on */
+	bool handing; /* ... and somebody looks at it: not to be freed */
+	bool dead;
 	bool reusable; /* the answer is over, and the connection is not */
 };
 
 static void
 release(struct http_call_priv *p)
 {
-	if (p->gone != NULL)
-		*p->gone = true;
 	loop_timer_stop(&p->timer);
 	loop_io_stop(&p->io);
 	drop_fd(&p->io.fd);
 	buf_fini(&p->out);
 	buf_fini(&p->in);
 	buf_fini(&p->body);
-	free(p);
+	p->dead = true;
+	if (!p->handing)
+		free(p);
 }
 
 static void
@@ -117,14 +118,14 @@ piece_came(struct http_call_priv *p)
 {
 	struct http_call *c = p->call;
 
-	bool gone = false;
-
 	if (p->streams) {
-		p->gone = &gone;
+		p->handing = true;
 		c->on_data(c, p->decode.data, p->decode.ndata);
-		if (!gone)
-			p->gone = NULL;
-		return gone ? -1 : 0;
+		p->handing = false;
+		if (!p->dead)
+			return 0;
+		free(p);
+		return -1;
 	}
 	if (buf_add(&p->body, p->decode.data, p->decode.ndata) == 0)
 		return 0;

@@ -538,6 +538,88 @@ def test_process():
     eq(len(s.rest()), 3, "keepalive below zero")
 
 
+class Logs:
+    """A reader of envd's log."""
+
+    def __init__(self, after=0, small=False):
+        self.s = socket.socket()
+        if small:
+            self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.s.connect(ADDR)
+        self.s.sendall(f"GET /logs?after={after} HTTP/1.1\r\nHost: x\r\nX-Coppice-Init: {SECRET}\r\n\r\n".encode())
+        self.data = b""
+
+    def lines(self, until=None, seconds=5):
+        """What has come, once a line holds this text; all of it, parsed."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not (until and until.encode() in self.data):
+            self.s.settimeout(0.3)
+            try:
+                more = self.s.recv(1 << 20)
+            except TimeoutError:
+                if until is None:
+                    break
+                continue
+            if not more:
+                break
+            self.data += more
+        _, _, rest = self.data.partition(b"\r\n\r\n")
+        body = b""
+        while rest:
+            n, _, rest = rest.partition(b"\r\n")
+            n = int(n or b"0", 16)
+            if len(rest) < n:
+                break
+            body += rest[:n]
+            rest = rest[n + 2:]
+        return [json.loads(x) for x in body.split(b"\n")[:-1] if x != b"{}"]
+
+
+def test_logs():
+    init()
+    eq(req("GET", "/logs")[0], 401, "logs without the secret")
+    eq(req("GET", "/logs", headers={"X-Coppice-Init": 64 * "0"})[0], 401, "logs with another one")
+    log = Logs()
+    run("echo logged-one; exit 4")
+    got = log.lines("process_end")
+    start = [x for x in got if x.get("event_type") == "process_start" and "logged-one" in x["command"]]
+    end = [x for x in got if x.get("event_type") == "process_end" and x["pid"] == start[0]["pid"]]
+    eq((end[0]["process_result"]["exitCode"], end[0]["stdout_bytes"], end[0]["logger"]), (4, 11, "process"), "its end")
+    seqs = [x["seq"] for x in got]
+    eq(seqs, list(range(seqs[0], seqs[0] + len(seqs))), "numbers without a gap")
+    again = Logs(after=seqs[1]).lines()
+    eq(again[0]["seq"], seqs[2], "after a number")
+    long = "x" * 5000 + "\u00e4\u0001\"\\"
+    run("true # " + long)
+    line = [x for x in log.lines("more]") if "xxxx" in x.get("command", "")][0]
+    check(len(json.dumps(line)) < 2048 and "more]" in line["command"], "a long line is cut, and says so")
+    # Who does not read: the ring drops, nothing is queued without limit.
+    slow = Logs(small=True)
+    rss = envd_rss()
+    auth = f"X-Access-Token: {token}\r\n" if token else ""
+    ask = f"GET /files?path=/no/such&username=root HTTP/1.1\r\nHost: x\r\n{auth}\r\n".encode()
+    c = socket.create_connection(ADDR)
+    for i in range(400):
+        c.sendall(ask * 100)
+        n, tail = 0, b""
+        while n < 100:
+            data = tail + c.recv(1 << 20)
+            n += data.count(b"HTTP/1.1 404")
+            tail = data[-11:]
+    c.close()
+    check(envd_rss() - rss < 600, f"40,000 lines for a slow reader: {envd_rss() - rss} KiB")
+    run("echo the-last-one")
+    got = slow.lines("the-last-one", 10)
+    dropped = sum(x.get("dropped", 0) for x in got)
+    kept = len([x for x in got if "dropped" not in x])
+    eq(got[-1]["seq"] - got[0]["seq"] + 1 <= dropped + kept, True, "what is missing was counted")
+    check(dropped > 3000 and any("the-last-one" in x.get("command", "") for x in got), f"dropped {dropped}, kept {kept}")
+    readers = [Logs() for _ in range(6)]
+    check(any(b" 503 " in r.s.recv(100) for r in readers), "not for any number of readers")
+    for r in readers + [log, slow]:
+        r.s.close()
+
+
 def test_load():
     """Slow readers, abandoned ones, many of everything."""
     c = socket.create_connection(ADDR)

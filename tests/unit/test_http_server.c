@@ -575,6 +575,61 @@ client(void)
 	CHECK(call_err == ERR_SYS);
 }
 
+/* A body as it comes; the call may go in the middle of it. */
+static struct http_call *under_way;
+static char call_text[100];
+static bool stop_at_d;
+
+static void
+on_call_data(struct http_call *c, const char *p, size_t n)
+{
+	size_t have = strlen(call_text);
+
+	CHECK(c == under_way && have + n < sizeof(call_text));
+	memcpy(call_text + have, p, n);
+	call_text[have + n] = '\0';
+	if (!stop_at_d || strchr(call_text, 'd') == NULL)
+		return;
+	http_call_cancel(c);
+	free(c);
+	under_way = NULL;
+}
+
+static void
+call_stream(const char *path, bool stop)
+{
+	struct err e;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	under_way = calloc(1, sizeof(*under_way));
+	if (under_way == NULL)
+		abort();
+	under_way->on_done = on_called;
+	under_way->on_data = on_call_data;
+	call_text[0] = '\0';
+	stop_at_d = stop;
+	call_status = -1;
+	CHECK(http_call_start(l, under_way, fd, port, "GET", path, NULL, "", 0,
+		  100, 1000, &e) == 0);
+	pump(100);
+	free(under_way);
+}
+
+static void
+client_streams(void)
+{
+	call_stream("/pieces", false);
+	CHECK(strcmp(call_text, "abcdefg") == 0);
+	CHECK(call_status == 200 && call_body[0] == '\0');
+	call_stream("/pieces", true);
+	CHECK(strncmp(call_text, "abcd", 4) == 0 && call_status == -1);
+	/* Only a 200 streams; and an end that is none is told. */
+	call_stream("/204", false);
+	CHECK(call_text[0] == '\0' && call_status == 204);
+	call_stream("/abort", false);
+	CHECK(call_status == 0 && call_err == ERR_SYS);
+}
+
 static void
 listen_somewhere(void)
 {
@@ -613,6 +668,7 @@ main(void)
 	files();
 	times();
 	client();
+	client_streams();
 	http_server_free(srv);
 	pump(1);
 	loop_free(l);

@@ -397,12 +397,10 @@ adopt(struct envd *d, struct proc *p, struct ends *x)
 	proc_watch(p);
 }
 
-/* c NULL: nobody asked but ourselves. */
 static void
-note_start(const struct envd *d, const struct rpc *c, const struct wish *w,
-    const struct proc *p)
+note_start(const struct rpc *c, const struct wish *w, const struct proc *p)
 {
-	struct journal *j = d->journal;
+	struct journal *j = c->d->journal;
 
 	journal_begin(j, J_INFO, "process", "process started");
 	journal_text(j, "event_type", "process_start");
@@ -412,7 +410,7 @@ note_start(const struct envd *d, const struct rpc *c, const struct wish *w,
 		journal_more(j, " ");
 		journal_more(j, json_string_value(json_array_get(w->args, i)));
 	}
-	if (c != NULL && c->has_timeout)
+	if (c->has_timeout)
 		journal_number(j, "request_timeout_ms", (int64_t)c->timeout_ms);
 	journal_end(j);
 }
@@ -442,7 +440,10 @@ begin(struct envd *d, const struct rpc *c, const json_t *in,
 		return NULL;
 	}
 	p->pid = pid;
-	note_start(d, c, w, p);
+	/* Ours are the template's start and ready commands; start.c tells. */
+	p->ours = c == NULL;
+	if (c != NULL)
+		note_start(c, w, p);
 	adopt(d, p, &x);
 	/* The deadline of the request is the life of the process as well. */
 	if (c != NULL && c->has_timeout && c->timeout_ms > 0)
