@@ -393,4 +393,17 @@ def _():
             bystander.rest()
 
 
+@case("an exit is kept for a while, and not for ever")
+def _():
+    if not retained:
+        raise coppice.Skip("follows the case of that name")
+    sbx = retained["sandbox"]
+    Sandbox.alive[sbx.id] = sbx
+    assert until(lambda: time.monotonic() - retained["at"] > 31, 31)
+    for selector in ({"pid": retained["pid"]}, {"tag": "brief"}):
+        c = connect(sbx, **selector)
+        same(c.next(), None)
+        same(c.error["code"], "not_found")
+
+
 coppice.main()
