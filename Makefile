@@ -295,6 +295,7 @@ envd-diff: $O/bin/envd ## the same requests to our envd and another one: REF=/pa
 
 envd-large: tests ## files of 5 GiB through envd; wants 10 GiB of disk
 	$(Q)ENVD_LARGE=1 tests/api/envd_files.py "large file"
+	$(Q)ENVD_LARGE=1 tests/api/envd_files.py wide
 
 bench: ## measure; prints a table, writes build/bench.json; B=name picks some
 	$(Q)tools/setup bench
