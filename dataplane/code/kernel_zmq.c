@@ -231,7 +231,7 @@ zmq_close(struct kernel *k)
 	peer_stop(&w->control);
 	(void)unlink(w->file);
 	for (int i = 0; i < 2 * HEARTBEAT; i++) {
-		char path[SOCKET_PATH + 8];
+		char path[SOCKET_PATH + 16];
 
 		(void)snprintf(path, sizeof(path), "%s%c%d", w->prefix,
 		    joints[i % 2], i / 2 + SHELL);
