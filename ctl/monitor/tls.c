@@ -24,7 +24,7 @@ add_file(char *to, const char *key, const char *path, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "%s: %s", key, path);
 	for (;;) {
-		char over;
+		char over = 0;
 		char *at = n < TLS_FILE_MAX ? to + n : &over;
 		ssize_t got =
 		    read(fd, at, n < TLS_FILE_MAX ? TLS_FILE_MAX - n : 1);

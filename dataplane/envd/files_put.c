@@ -48,6 +48,12 @@ struct upload {
 	int status; /* of what went wrong; 0: nothing yet */
 };
 
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
 static void
 upload_free(struct upload *u)
 {
@@ -57,7 +63,12 @@ upload_free(struct upload *u)
 	if (u->multipart)
 		multipart_fini(&u->mp);
 	meta_free(&u->meta);
-	tdestroy(u->done, free);
+	while (u->done != NULL) {
+		char *path = *(char **)u->done;
+
+		(void)tdelete(path, &u->done, by_text);
+		free(path);
+	}
 	free(u->query);
 	buf_fini(&u->gathered);
 	buf_fini(&u->reply);
@@ -178,12 +189,6 @@ open_target(struct upload *u, bool existed, struct err *e)
 	if (existed && S_ISREG(st.st_mode) && ftruncate(u->fd, 0) < 0)
 		return write_failed(u, "truncating", e);
 	return 0;
-}
-
-static int
-by_text(const void *a, const void *b)
-{
-	return strcmp(a, b);
 }
 
 static int

@@ -65,7 +65,7 @@ static void
 from_text(message m, const char *p, size_t n)
 {
 	struct buf b;
-	struct err e;
+	struct err e = { .kind = ERR_NONE };
 
 	buf_init(&b, 1 << 20);
 	/* A NUL can be written and is not taken. */

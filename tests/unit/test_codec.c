@@ -124,7 +124,7 @@ parse(const char *s)
 static int
 to_binary(const ProtobufCMessageDescriptor *m, const char *json, struct buf *b)
 {
-	struct err e;
+	struct err e = { .kind = ERR_NONE };
 
 	buf_init(b, 1 << 20);
 	return codec_to_binary(m, json, strlen(json), b, &e);

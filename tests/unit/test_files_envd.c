@@ -159,7 +159,8 @@ types(void)
 	type("x.json", "", 0, "application/last");
 	type("x.", "", 0, "text/plain; charset=utf-8");
 	(void)unlink(list);
-	(void)close(fd);
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 /* --- multipart ------------------------------------------------------------*/

@@ -585,7 +585,9 @@ on_call_data(struct http_call *c, const char *p, size_t n)
 {
 	size_t have = strlen(call_text);
 
-	CHECK(c == under_way && have + n < sizeof(call_text));
+	if (have + n >= sizeof(call_text))
+		abort();
+	CHECK(c == under_way);
 	memcpy(call_text + have, p, n);
 	call_text[have + n] = '\0';
 	if (!stop_at_d || strchr(call_text, 'd') == NULL)

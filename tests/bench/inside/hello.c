@@ -38,10 +38,10 @@ fill(const char *mib)
 
 /* argc is where the stack begins, argv behind it. */
 __attribute__((used)) static void
-begin(const long *stack)
+begin(const char *const *stack)
 {
 	static const long tenth[2] = { 0, 100000000 };
-	const char *how = stack[0] > 1 ? (const char *)stack[2] : "";
+	const char *how = (long)stack[0] > 1 ? stack[2] : "";
 
 	if (*how >= '0' && *how <= '9')
 		fill(how);
