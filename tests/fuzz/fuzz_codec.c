@@ -42,7 +42,7 @@ from_binary(message m, const uint8_t *p, size_t n)
 {
 	json_t *v, *again;
 	struct buf b;
-	struct err e;
+	struct err e = { .kind = ERR_NONE };
 	char *text;
 
 	v = codec_from_binary(m, p, n, &e);

@@ -350,7 +350,7 @@ test_crowd(void)
 {
 	size_t n = 2 * (size_t)(CODEC_VALUES_MAX - 1);
 	char *many = malloc(n + 4);
-	struct err e;
+	struct err e = { .kind = ERR_NONE };
 	json_t *v;
 
 	for (size_t i = 0; many != NULL && i < n + 4; i += 2)
@@ -444,7 +444,7 @@ static void
 test_ceiling(void)
 {
 	char json[] = "{\"path\":\"0123456789\"}";
-	struct err e;
+	struct err e = { .kind = ERR_NONE };
 	struct buf b;
 
 	for (size_t max = 0; max < 16; max++) {
@@ -560,7 +560,7 @@ test_damage(void)
 
 	for (size_t i = 0; i < countof(samples); i++) {
 		const ProtobufCMessageDescriptor *m = samples[i].m;
-		struct err e;
+		struct err e = { .kind = ERR_NONE };
 		struct buf b, again;
 
 		if (to_binary(m, samples[i].json, &b) < 0)
