@@ -193,7 +193,7 @@ refuse_init(scmp_filter_ctx f, int *rc)
 		(void)add(f, EPERM, by_pid[i], &one, rc);
 	if (*rc == 0)
 		*rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM),
-		    SCMP_SYS(prlimit64), 2, one, SCMP_A2(SCMP_CMP_NE, 0));
+		    SCMP_SYS(prlimit64), 2, one, SCMP_A2(SCMP_CMP_NE, 0, 0));
 	if (*rc == 0)
 		*rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM),
 		    SCMP_SYS(setpriority), 2,
