@@ -63,8 +63,8 @@ awk '/^export E2B_/ || /<<.PY.$/ { on = 1 } on; /^PY$/ { exit }' "$out" >"$out.s
 check "the example has five lines" \
     test "$(awk '/<<.PY.$/ { n = 1 } n { print; n++ }' "$out.sh" | wc -l)" = 5
 check "README shows the same example" diff \
-    <(sed -n '/^from e2b/,/^PY$/p' "$out.sh") \
-    <(sed -n '/^from e2b/,/^PY$/p' README.md)
+    <(sed -n '/^from e2b import/,/^PY$/p' "$out.sh") \
+    <(sed -n '/^from e2b import/,/^PY$/p' README.md)
 said=$(timeout 60 bash -u "$out.sh" 2>&1)
 check "pasted, it says who it is" grep -qx user <<<"$said"
 [ "$failed" = 0 ] || sed 's/^/# /' <<<"$said"
