@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LISTEN_FD = 3, BOOT_FD = 4 };
+enum { LISTEN_FD = 3, BOOT_FD = 4, OOM_FD = 7 };
 
 static char boot[1024];
 
@@ -71,6 +71,7 @@ main(void)
 	(void)signal(SIGCHLD, SIG_IGN);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	read_boot();
+	(void)close(OOM_FD); /* envd's own; no command of its gets it */
 	for (;;) {
 		int conn = accept(LISTEN_FD, NULL, NULL);
 
