@@ -325,7 +325,7 @@ try:
             os._exit(0)
         kids.append(p)
 except OSError as e:
-    os.write(1, b"%d %d\n" % (e.errno, len(kids)))  # in one piece
+    os.write(1, b"%d %d\\n" % (e.errno, len(kids)))  # in one piece
 time.sleep(4)
 for p in kids:
     os.kill(p, 9)
