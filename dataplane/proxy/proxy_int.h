@@ -153,8 +153,9 @@ struct proxy {
 	struct seqpkt route_ch, sock_ch, ctl_ch;
 	struct route *routes[ROUTE_BUCKETS];
 	size_t nroutes;
-	bool synced;  /* the table has been whole once */
-	bool carried; /* some route's is set */
+	bool synced;	     /* the table has been whole once */
+	struct mono drained; /* the turn in which apid was last listened to */
+	bool carried;	     /* some route's is set */
 	struct conn *conns;
 	size_t nconns, conns_max;
 	struct conn *idle_first, *idle_last;

@@ -185,7 +185,10 @@ wait_for_wake(struct conn *c, struct route *r)
 	table_wake(c->p, r);
 }
 
-/* u, kept from the request before, serves this one too if it still lives. */
+/*
+ * u, kept from the request before, serves this one too if it still lives.  A
+ * request without a body finds out by being sent: it can be sent again.
+ */
 static bool
 may_reuse(struct conn *c, const struct route *r, uint16_t port)
 {
@@ -194,6 +197,8 @@ may_reuse(struct conn *c, const struct route *r, uint16_t port)
 	if (c->u.io.fd < 0 || c->route != r || c->port != port || !c->up_keep ||
 	    c->u.eof || c->u.shut || c->u.in.len > 0)
 		return false;
+	if (c->req.kind == BODY_NONE)
+		return true;
 	return recv(c->u.io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
 	       errno == EAGAIN;
 }

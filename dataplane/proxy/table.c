@@ -227,7 +227,15 @@ table_open(struct proxy *p, int fd)
 struct route *
 table_find(struct proxy *p, const char *id)
 {
-	seqpkt_drain(&p->route_ch);
+	struct mono now = loop_now(p->loop);
+
+	/*
+	 * What apid said before it answered a client lay here before that
+	 * client's request did: once in a turn of the loop is enough.
+	 */
+	if (p->drained.ns != now.ns)
+		seqpkt_drain(&p->route_ch);
+	p->drained = now;
 	return *slot_of(p, id);
 }
 
