@@ -92,6 +92,8 @@ void call_header(struct call *c, const char *name, const char *fmt, ...)
 const char *call_sandbox_id(struct call *c);
 /* The sandbox itself; ends the call with 404 where there is none. */
 struct sandbox *call_sandbox(struct call *c);
+/* The template of the path, likewise. */
+const struct template *call_template(struct call *c);
 
 /* json_out.c */
 void out_string(struct buf *b, const char *s);

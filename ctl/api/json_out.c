@@ -3,61 +3,13 @@
 
 #include <string.h>
 
-/* Bytes of the well-formed UTF-8 sequence at s; 0 if it is none. */
-static size_t
-utf8(const char *s)
-{
-	const unsigned char *u = (const unsigned char *)s;
-	size_t n = u[0] >= 0xc2 && u[0] <= 0xdf	  ? 2
-		   : u[0] >= 0xe0 && u[0] <= 0xef ? 3
-		   : u[0] >= 0xf0 && u[0] <= 0xf4 ? 4
-						  : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((u[i] & 0xc0) != 0x80)
-			return 0;
-	/* Longer than needed, a surrogate, or beyond the last one. */
-	if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
-	    (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-/* Bytes that can stand as they are. */
-static size_t
-plain(const char *s)
-{
-	size_t n = 0;
-
-	for (;;) {
-		unsigned char c = (unsigned char)s[n];
-		size_t more = c < 0x80 ? 1 : utf8(s + n);
-
-		if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f || more == 0)
-			return n;
-		n += more;
-	}
-}
+#include "base/json_put.h"
 
 /* Whatever s holds, the answer is valid JSON: errors quote what came in. */
 void
 out_string(struct buf *b, const char *s)
 {
-	(void)buf_add(b, "\"", 1);
-	for (;;) {
-		size_t n = plain(s);
-		unsigned char c = (unsigned char)s[n];
-
-		(void)buf_add(b, s, n);
-		if (c == '\0')
-			break;
-		if (c == '"' || c == '\\')
-			(void)buf_printf(b, "\\%c", c);
-		else
-			(void)buf_printf(b, "\\u%04x", c < 0x80 ? c : 0xfffdu);
-		s += n + 1;
-	}
-	(void)buf_add(b, "\"", 1);
+	(void)json_put(b, s);
 }
 
 static void

@@ -58,18 +58,6 @@ get_pool(struct call *c)
 	call_ok(c, 200, &b);
 }
 
-static const struct template *
-find(struct call *c)
-{
-	struct err e;
-	const struct template *t =
-	    templates_find(engine_templates(c->api->en), c->arg, &e);
-
-	if (t == NULL)
-		call_error(c, &e, NULL);
-	return t;
-}
-
 void
 post_pool_warm(struct call *c)
 {
@@ -84,7 +72,7 @@ post_pool_warm(struct call *c)
 		call_error(c, &e, NULL);
 		return;
 	}
-	t = find(c);
+	t = call_template(c);
 	if (t == NULL)
 		return;
 	if (engine_pool_warm(c->api->en, t->id, (uint32_t)count, &code, &e) <
@@ -100,7 +88,7 @@ post_pool_warm(struct call *c)
 void
 post_pool_drain(struct call *c)
 {
-	const struct template *t = find(c);
+	const struct template *t = call_template(c);
 	struct buf b;
 
 	if (t == NULL)

@@ -138,8 +138,8 @@ get_templates_v2(struct call *c)
 	answer(c, t->v + from, n);
 }
 
-static const struct template *
-find(struct call *c)
+const struct template *
+call_template(struct call *c)
 {
 	struct err e;
 	const struct template *t =
@@ -155,7 +155,7 @@ void
 get_template(struct call *c)
 {
 	const char *token = query_get(&c->query, "nextToken");
-	const struct template *t = find(c);
+	const struct template *t = call_template(c);
 	struct page_token end;
 	struct buf b;
 	struct err e;
@@ -190,7 +190,7 @@ get_template(struct call *c)
 void
 get_alias(struct call *c)
 {
-	const struct template *t = find(c);
+	const struct template *t = call_template(c);
 	struct buf b;
 
 	if (t == NULL)

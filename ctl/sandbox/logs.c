@@ -427,23 +427,12 @@ on_socket(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
 static void
 connect_now(struct sandbox *sb)
 {
-	struct spawn_sock m = { sb->r.slot, 1, 4 };
-	struct chan_ask a = {
-		.type = SPAWN_SOCK,
-		.head = &m,
-		.head_len = sizeof(m),
-		.fd = -1,
-		.done = on_socket,
-		.ctx = sb->en,
-		.who = sb->ref.index,
-		.n = sb->ref.gen,
-	};
 	struct err e = { .kind = ERR_NONE };
 
 	/* What told it who it is has a connection left. */
 	if (sb->init_fd >= 0)
 		connect_by(sb, take_fd(&sb->init_fd), &e);
-	else if (chan_ask(&sb->en->spawn, &a, &e) < 0)
+	else if (ask_socket(sb, on_socket, &e) < 0)
 		later(sb);
 	else
 		sb->logs.asked = true;

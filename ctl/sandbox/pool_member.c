@@ -136,17 +136,6 @@ on_socket(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
 void
 pool_keep(struct sandbox *sb)
 {
-	struct spawn_sock m = { sb->r.slot, 1, 4 };
-	struct chan_ask a = {
-		.type = SPAWN_SOCK,
-		.head = &m,
-		.head_len = sizeof(m),
-		.fd = -1,
-		.done = on_socket,
-		.ctx = sb->en,
-		.who = sb->ref.index,
-		.n = sb->ref.gen,
-	};
 	struct mono now = mono_now();
 	struct err e;
 
@@ -157,7 +146,7 @@ pool_keep(struct sandbox *sb)
 	if (sb->kept_at.ns != 0 && mono_ms(sb->kept_at, now) < KEEP_AGAIN_MS)
 		return;
 	sb->kept_at = now;
-	if (chan_ask(&sb->en->spawn, &a, &e) < 0)
+	if (ask_socket(sb, on_socket, &e) < 0)
 		log_warn("pool.keep sbx=%s err=\"%s\"", sb->r.id, e.msg);
 }
 

@@ -208,6 +208,8 @@ enum step_rc step_thaw(void *obj, struct err *e);
 void undo_thaw(void *obj);
 void init_stop(struct sandbox *sb);
 void slots_came(void *ctx);
+/* One TCP socket made inside; its reply has the descriptor. */
+int ask_socket(struct sandbox *sb, chan_done done, struct err *e);
 /* A reply of which only rc matters ends the step. */
 void step_reply(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r);
 

@@ -355,26 +355,33 @@ on_socket(void *ctx, uint32_t index, uint32_t gen, struct chan_reply *r)
 	envd_go(sb);
 }
 
-static void
-on_init_again(struct loop_timer *w)
+int
+ask_socket(struct sandbox *sb, chan_done done, struct err *e)
 {
-	struct sandbox *sb = container_of(w, struct sandbox, init_again);
 	struct spawn_sock m = { sb->r.slot, 1, 4 };
 	struct chan_ask a = {
 		.type = SPAWN_SOCK,
 		.head = &m,
 		.head_len = sizeof(m),
 		.fd = -1,
-		.done = on_socket,
+		.done = done,
 		.ctx = sb->en,
 		.who = sb->ref.index,
 		.n = sb->ref.gen,
 	};
+
+	return chan_ask(&sb->en->spawn, &a, e);
+}
+
+static void
+on_init_again(struct loop_timer *w)
+{
+	struct sandbox *sb = container_of(w, struct sandbox, init_again);
 	struct err e;
 
 	if (sb->plan.undoing)
 		over(sb, &sb->plan.err);
-	else if (chan_ask(&sb->en->spawn, &a, &e) < 0)
+	else if (ask_socket(sb, on_socket, &e) < 0)
 		over(sb, &e);
 }
 

@@ -59,5 +59,10 @@ void store_text(sqlite3_stmt *s, int at, const char *text);
 void store_column(sqlite3_stmt *s, int at, char *to, size_t cap);
 /* "" when the column is NULL. */
 const char *store_peek(sqlite3_stmt *s, int at);
+/* What the statements of store_event_each() and store_line_each() ask. */
+void store_bind_range(sqlite3_stmt *q, const struct store_event_query *eq);
+/* Their last step's rc to ours; resets. */
+int store_range_over(
+    struct store *st, sqlite3_stmt *q, int rc, const char *what, struct err *e);
 
 #endif

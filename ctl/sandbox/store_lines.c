@@ -95,20 +95,12 @@ store_line_each(struct store *st, const struct store_event_query *eq,
 	struct store_line l;
 	int rc;
 
-	store_text(q, 1, eq->sandbox_id);
-	(void)sqlite3_bind_int64(q, 2, eq->from_ms);
-	(void)sqlite3_bind_int64(q, 3, eq->to_ms);
-	(void)sqlite3_bind_int(q, 4, eq->min_level);
-	store_text(q, 5, eq->search);
-	(void)sqlite3_bind_int64(q, 6, eq->limit);
+	store_bind_range(q, eq);
 	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
 		line_from(q, &l);
 		each(ctx, &l);
 	}
-	rc = rc == SQLITE_DONE ? 0 : store_fail(st, "log", e);
-	(void)sqlite3_reset(q);
-	(void)sqlite3_clear_bindings(q);
-	return rc;
+	return store_range_over(st, q, rc, "log", e);
 }
 
 unsigned

@@ -57,6 +57,27 @@ event_from(sqlite3_stmt *q, struct store_event *ev)
 		ev->data = store_peek(q, 8);
 }
 
+void
+store_bind_range(sqlite3_stmt *q, const struct store_event_query *eq)
+{
+	store_text(q, 1, eq->sandbox_id);
+	(void)sqlite3_bind_int64(q, 2, eq->from_ms);
+	(void)sqlite3_bind_int64(q, 3, eq->to_ms);
+	(void)sqlite3_bind_int(q, 4, eq->min_level);
+	store_text(q, 5, eq->search);
+	(void)sqlite3_bind_int64(q, 6, eq->limit);
+}
+
+int
+store_range_over(
+    struct store *st, sqlite3_stmt *q, int rc, const char *what, struct err *e)
+{
+	rc = rc == SQLITE_DONE ? 0 : store_fail(st, what, e);
+	(void)sqlite3_reset(q);
+	(void)sqlite3_clear_bindings(q);
+	return rc;
+}
+
 int
 store_event_each(struct store *st, const struct store_event_query *eq,
     void (*each)(void *ctx, const struct store_event *ev), void *ctx,
@@ -67,20 +88,12 @@ store_event_each(struct store *st, const struct store_event_query *eq,
 	struct store_event ev;
 	int rc;
 
-	store_text(q, 1, eq->sandbox_id);
-	(void)sqlite3_bind_int64(q, 2, eq->from_ms);
-	(void)sqlite3_bind_int64(q, 3, eq->to_ms);
-	(void)sqlite3_bind_int(q, 4, eq->min_level);
-	store_text(q, 5, eq->search);
-	(void)sqlite3_bind_int64(q, 6, eq->limit);
+	store_bind_range(q, eq);
 	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
 		event_from(q, &ev);
 		each(ctx, &ev);
 	}
-	rc = rc == SQLITE_DONE ? 0 : store_fail(st, "events", e);
-	(void)sqlite3_reset(q);
-	(void)sqlite3_clear_bindings(q);
-	return rc;
+	return store_range_over(st, q, rc, "events", e);
 }
 
 int

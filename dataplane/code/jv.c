@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 struct scan {
 	const char *at, *end;
 };
@@ -379,33 +381,6 @@ escaped_char(const char *p, const char *end, uint32_t *out)
 	}
 	*out = 0xfffd;
 	return p;
-}
-
-/* Length of a well-formed character, or 0: overlong, surrogate, cut. */
-static size_t
-utf8_char(const char *s, size_t n, uint32_t *out)
-{
-	const unsigned char *p = (const unsigned char *)s;
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = p[0] < 0x80    ? 1
-		     : p[0] < 0xc2  ? 0
-		     : p[0] < 0xe0  ? 2
-		     : p[0] < 0xf0  ? 3
-		     : p[0] <= 0xf4 ? 4
-				    : 0;
-
-	if (len == 0 || len > n)
-		return 0;
-	*out = len == 1 ? p[0] : p[0] & (0xffu >> (len + 1));
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		*out = *out << 6 | (p[i] & 0x3fu);
-	}
-	if (*out < least[len] || *out > 0x10ffff ||
-	    (*out >= 0xd800 && *out <= 0xdfff))
-		return 0;
-	return len;
 }
 
 const char *

@@ -276,7 +276,8 @@ put_escaped(struct journal *j, const char *s)
 	char one[8];
 
 	while (left > 0 && j->room > 0) {
-		size_t n = utf8_len(s, left), len = escape(s, n, one);
+		uint32_t c;
+		size_t n = utf8_char(s, left, &c), len = escape(s, n, one);
 
 		if (j->n + len > j->room) {
 			j->n += (size_t)sprintf(

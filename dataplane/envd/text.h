@@ -11,13 +11,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-
-/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
-int json_put(struct buf *b, const char *s);
-int json_put_n(struct buf *b, const char *s, size_t n);
-/* Length of the UTF-8 character at s, or 0. */
-size_t utf8_len(const char *s, size_t n);
-bool utf8_valid(const char *s, size_t n);
+#include "base/json_put.h"
+#include "base/utf8.h"
 
 /* Bytes of text for n bytes; no terminator is written. */
 size_t b64_encoded(size_t n);

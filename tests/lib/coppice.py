@@ -201,6 +201,22 @@ class Sandbox:
                           % packed, **opts)
 
 
+def exactly(reply, n):
+    data = b""
+    while len(data) < n:
+        got = reply.read(n - len(data))
+        if not got:
+            raise ConnectionError("the stream ended early")
+        data += got
+    return data
+
+
+def envelope(reply):
+    """The next one of a Connect stream: whether it is the last, and its message."""
+    flags, n = struct.unpack(">BI", exactly(reply, 5))
+    return bool(flags & 2), json.loads(exactly(reply, n) or b"{}")
+
+
 class Command:
     """A process started through envd as the SDKs do."""
 
@@ -225,20 +241,10 @@ class Command:
             pass
         assert self.pid, "start: " + str(self.error)
 
-    def _exactly(self, n):
-        data = b""
-        while len(data) < n:
-            got = self.reply.read(n - len(data))
-            if not got:
-                raise ConnectionError("the stream ended early")
-            data += got
-        return data
-
     def step(self):
         """Takes one message; False at the end."""
-        flags, n = struct.unpack(">BI", self._exactly(5))
-        m = json.loads(self._exactly(n) or b"{}")
-        if flags & 2:
+        last, m = envelope(self.reply)
+        if last:
             self.error = m.get("error")
             self.conn.close()
             return False

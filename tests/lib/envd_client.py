@@ -51,20 +51,10 @@ class Stream:
         self.error = None
         assert self.reply.status == 200, "%s: %d %r" % (path, self.reply.status, self.reply.read())
 
-    def _exactly(self, n):
-        data = b""
-        while len(data) < n:
-            got = self.reply.read(n - len(data))
-            if not got:
-                raise ConnectionError("the stream ended early")
-            data += got
-        return data
-
     def next(self):
         """The next message; None at the end, with .error set or not."""
-        flags, n = struct.unpack(">BI", self._exactly(5))
-        m = json.loads(self._exactly(n) or b"{}")
-        if flags & 2:
+        last, m = coppice.envelope(self.reply)
+        if last:
             self.error = m.get("error")
             self.conn.close()
             return None
