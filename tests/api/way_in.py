@@ -327,13 +327,14 @@ def log_lines(text):
 def _():
     sbx = box()
     same(sbx.way_in(8000, "/logged/a%20b?token=hush", **{"X-Access-Token": "hush"}).status, 200)
-    line, = log_lines("/logged/")
+    line, = until(lambda: log_lines("/logged/"))  # it's written when all has been sent
     for part in (" method=GET host=127.0.0.1:3002 id=%s port=8000 path=/logged/a%%20b status=200 bytes=" % sbx.id, " ms="):
         assert part in line, line
     assert "hush" not in pathlib.Path(coppice.STATE, "log").read_text()
     sbx.way_in(81, "/closed", "POST")
     assert until(lambda: log_lines("method=POST") and " status=502 " in log_lines("path=/closed")[0])
     coppice.send(WAY_IN, "GET", "/nowhere", headers={"Host": 'a"b=c\xe9'})
+    assert until(lambda: log_lines("/nowhere"))
     assert " host=a%22b%3Dc%E9 id=- port=0 path=/nowhere status=400 " in log_lines("/nowhere")[0], log_lines("/nowhere")
     s = raw(sbx, "GET /forever HTTP/1.1\r\nHOST\r\n\r\n")
     head_of(s)
