@@ -293,7 +293,7 @@ fuzz: ## every fuzzer for SECONDS_EACH (600)
 envd-diff: $O/bin/envd ## the same requests to our envd and another one: REF=/path/to/envd
 	$(Q)tests/differential/envd.sh "$(REF)" $(ARGS)
 
-envd-large: tests ## files of 5 GiB through envd; wants 10 GiB of disk
+envd-large: tests ## files of 5 GiB through envd; wants 22 GiB of disk
 	$(Q)ENVD_LARGE=1 tests/api/envd_files.py "large file"
 	$(Q)ENVD_LARGE=1 tests/api/envd_files.py wide
 
