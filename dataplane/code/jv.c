@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_put.h"
 #include "base/utf8.h"
 
 struct scan {
@@ -561,25 +562,6 @@ jv_put(struct buf *b, struct jv v)
 	return 0;
 }
 
-static int
-put_special(struct buf *b, unsigned char c)
-{
-	switch (c) {
-	case '"':
-		return buf_add(b, "\\\"", 2);
-	case '\\':
-		return buf_add(b, "\\\\", 2);
-	case '\n':
-		return buf_add(b, "\\n", 2);
-	case '\r':
-		return buf_add(b, "\\r", 2);
-	case '\t':
-		return buf_add(b, "\\t", 2);
-	default:
-		return put_escape(b, c);
-	}
-}
-
 int
 jv_put_text(struct buf *b, const char *s, size_t n)
 {
@@ -594,7 +576,7 @@ jv_put_text(struct buf *b, const char *s, size_t n)
 		if (rc < 0 || s == end)
 			break;
 		if ((unsigned char)*s < 0x80)
-			rc = put_special(b, (unsigned char)*s++);
+			rc = json_put_escaped(b, (unsigned char)*s++);
 		else {
 			uint32_t c;
 

@@ -4,8 +4,8 @@
 
 #include "utf8.h"
 
-static int
-put_escaped(struct buf *b, unsigned char c)
+int
+json_put_escaped(struct buf *b, unsigned char c)
 {
 	switch (c) {
 	case '"':
@@ -42,7 +42,7 @@ json_put_n(struct buf *b, const char *s, size_t n)
 		rc = buf_add(b, s + from, i - from);
 		if (rc == 0)
 			rc = len == 0 ? buf_puts(b, "\xef\xbf\xbd")
-				      : put_escaped(b, c);
+				      : json_put_escaped(b, c);
 		from = ++i;
 	}
 	if (rc == 0)
