@@ -160,7 +160,7 @@ envd.cflags  := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
                 -fno-asynchronous-unwind-tables $(warnings)
 envd.srcs    := $(call srcs,envd) dataplane/envd/linux/envd_main.c \
                 $(call srcs,http) $(call srcs,base) \
-                $(filter dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
+                $(filter dataplane/io/inside.c dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 envd.objs    := $(patsubst %.c,$O/envd/%.o,$(envd.srcs)) \
                 $(patsubst %,$O/envd/llhttp/%.o,api http llhttp) \
                 $(proto.o:$O/proto/%=$O/envd/proto/%)
@@ -187,7 +187,7 @@ programs += $O/bin/envd
 # So is coppice-code, which runs in a template's root, whatever is there.
 code.srcs    := $(call srcs,code) dataplane/code/linux/code_main.c \
                 $(call srcs,http) $(call srcs,base) \
-                $(filter dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
+                $(filter dataplane/io/inside.c dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 code.objs    := $(patsubst %.c,$O/envd/%.o,$(code.srcs)) \
                 $(patsubst %,$O/envd/llhttp/%.o,api http llhttp)
 $O/bin/coppice-code: $(code.objs)

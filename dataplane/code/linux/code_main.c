@@ -1,9 +1,7 @@
 /* coppice-code - the code interpreter's server inside a sandbox. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +16,7 @@
 
 #include "base/own.h"
 #include "code/code.h"
+#include "io/inside.h"
 #include "io/log.h"
 
 enum { WARM_MAX = 8 };
@@ -120,38 +119,6 @@ read_options(struct options *o, int argc, char **argv)
 }
 
 /* --- start ----------------------------------------------------------------*/
-
-/* 0, 1 and 2 are somebody's: what we open must not land there. */
-static void
-fill_stdio(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd < 3);
-	if (fd >= 0)
-		(void)close(fd);
-}
-
-/* Until it listens, whoever connects is refused. */
-static int
-bind_port(int port, struct err *e)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	autoclose int fd =
-	    socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int one = 1;
-
-	if (fd < 0)
-		return err_sys(e, "socket");
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (const struct sockaddr *)(const void *)&a, sizeof(a)) < 0)
-		return err_sys(e, "port %d", port);
-	return take_fd(&fd);
-}
 
 /* Two servers would remove each other's sockets. */
 static int
@@ -281,7 +248,7 @@ set_up(struct code *c, const struct options *o, struct err *e)
 		.dirs = o->dirs,
 		.sockets = o->sockets,
 		.env = environ };
-	server.listen_fd = bind_port(o->port, e);
+	server.listen_fd = inside_bind((uint16_t)o->port, e);
 	if (server.listen_fd < 0)
 		return -1;
 	if (mkdir(o->sockets, 0700) < 0 && errno != EEXIST)
@@ -300,7 +267,7 @@ main(int argc, char **argv)
 	struct loop_signal term = { .on_signal = on_term };
 	struct err e;
 
-	fill_stdio();
+	inside_fill_stdio();
 	(void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (read_options(&server.o, argc, argv) < 0)
 		return 2;

@@ -1,10 +1,8 @@
 /* envd - the daemon inside a sandbox: options, and what pid 1 has to do. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <malloc.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +19,7 @@
 #include "envd/journal.h"
 #include "envd/proc_int.h"
 #include "envd/watch.h"
+#include "io/inside.h"
 #include "io/log.h"
 
 enum {
@@ -109,19 +108,6 @@ read_options(struct options *o, int argc, char **argv)
 
 /* --- start ----------------------------------------------------------------*/
 
-/* 0, 1 and 2 are somebody's: what we open must not land there. */
-static void
-fill_stdio(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd < 3);
-	if (fd >= 0)
-		(void)close(fd);
-}
-
 static int
 read_boot(struct envd *d, const struct options *o, struct err *e)
 {
@@ -138,18 +124,9 @@ read_boot(struct envd *d, const struct options *o, struct err *e)
 static int
 listen_here(int port, struct err *e)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int one = 1;
+	autoclose int fd = inside_bind((uint16_t)port, e);
 
-	if (fd < 0)
-		return err_sys(e, "socket");
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (const struct sockaddr *)(const void *)&a, sizeof(a)) <
-		0 ||
-	    listen(fd, SOMAXCONN) < 0)
+	if (fd >= 0 && listen(fd, SOMAXCONN) < 0)
 		return err_sys(e, "listen on port %d", port);
 	return take_fd(&fd);
 }
@@ -303,7 +280,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	(void)mallopt(M_MMAP_THRESHOLD, ONCE_BYTES);
-	fill_stdio();
+	inside_fill_stdio();
 	/* Whatever else we were started with is not for our children. */
 	(void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (read_options(&o, argc, argv) < 0)
