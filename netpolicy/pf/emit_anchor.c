@@ -309,7 +309,8 @@ mark_but(struct anchor *a, const struct np_ports *p)
 			continue;
 		mark(a, NP_BUT, p, protos[i]);
 		pf_say(&a->o,
-		    "block return in quick on cop%u proto %s from any to <%s> "
+		    "block return in log quick on cop%u proto %s from any to "
+		    "<%s> "
 		    "! tagged COPPICE label \"coppice:sb%u:not-%s\"\n",
 		    a->s->slot, proto_name(protos[i]), pf_table_name(NP_BUT),
 		    a->s->slot, proto_name(protos[i]));
@@ -352,7 +353,7 @@ say_rules(struct anchor *a)
 	else
 		pass_addresses(a);
 	pf_say(&a->o,
-	    "block return in quick on cop%u all "
+	    "block return in log quick on cop%u all "
 	    "label \"coppice:sb%u:denied\"\n",
 	    a->s->slot, a->s->slot);
 }

@@ -278,6 +278,7 @@ judge_new(struct eval *v, struct pfm_judged *out)
 		return; /* nothing matches: it passes, without a state */
 	out->pass = v->by->action == PFM_PASS;
 	out->ret = v->by->ret;
+	out->logged = v->by->log;
 	out->keeps = v->by->keep;
 	if (out->pass && v->by->max > 0 &&
 	    pfm_states_of(v->m, v->in->loaded, rule_index(v)) >= v->by->max) {

@@ -43,6 +43,7 @@ struct pfm_judged {
 	bool by_state;	       /* of a flow that was judged before */
 	bool keeps;	       /* a new flow: pfm_packet() keeps its state */
 	bool too_many;	       /* blocked by the rule's `max` */
+	bool logged;	       /* copied to pflog0 */
 	char label[PFM_LABEL]; /* of the rule; "": none, or no rule */
 	char anchor[PFM_PATH]; /* where the rule stands; "": in the root */
 	/* From here on, for the next judgement of the same packet */

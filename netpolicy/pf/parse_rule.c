@@ -38,6 +38,15 @@ take_dir(struct pfm_parser *p, struct pfm_rule *r, struct err *e)
 }
 
 static int
+take_log(struct pfm_parser *p, struct pfm_rule *r, struct err *e)
+{
+	if (!pfm_lex_is(&p->l, "log"))
+		return 0;
+	r->log = true;
+	return pfm_lex_next(&p->l, e);
+}
+
+static int
 take_quick(struct pfm_parser *p, struct pfm_rule *r, struct err *e)
 {
 	if (!pfm_lex_is(&p->l, "quick"))
@@ -140,8 +149,8 @@ pfm_take_rule(struct pfm_parser *p, struct err *e)
 	struct pfm_lists lists = { .nprotos = 0 };
 
 	if (take_action(p, &r, e) < 0 || take_dir(p, &r, e) < 0 ||
-	    take_quick(p, &r, e) < 0 || take_on(p, &r, e) < 0 ||
-	    pfm_take_family(p, &r.af, e) < 0 ||
+	    take_log(p, &r, e) < 0 || take_quick(p, &r, e) < 0 ||
+	    take_on(p, &r, e) < 0 || pfm_take_family(p, &r.af, e) < 0 ||
 	    pfm_take_protos(p, &lists, e) < 0 ||
 	    pfm_take_from_to(p, &r, &lists, e) < 0)
 		return -1;

@@ -52,6 +52,7 @@ struct pfm_rule {
 	enum pfm_action action;
 	enum pfm_dir dir;
 	bool ret;	     /* block: tell the sender */
+	bool log;	     /* the packet is copied to pflog0 */
 	bool quick;	     /* first match wins */
 	char ifname[PFM_IF]; /* or a group; "": any */
 	enum np_family af;   /* 0: both */

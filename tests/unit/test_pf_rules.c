@@ -106,6 +106,30 @@ test_order(void)
 	pf_model_free(m);
 }
 
+static bool
+is_logged(const struct pf_model *m, const char *dst)
+{
+	struct pfm_packet p = packet("cop7", dst);
+	struct pfm_judged j;
+
+	pf_model_judge(m, &p, &j);
+	return j.logged;
+}
+
+static void
+test_log(void)
+{
+	struct pf_model *m =
+	    model("block return in log quick from any to 1.0.0.0/8\n"
+		  "block return in quick from any to 2.0.0.0/8\n",
+		NULL, NULL);
+
+	CHECK(is_logged(m, "1.9.9.9"));
+	CHECK(!is_logged(m, "2.9.9.9"));
+	CHECK(!is_logged(m, "3.9.9.9"));
+	pf_model_free(m);
+}
+
 static void
 test_tables(void)
 {
@@ -429,6 +453,7 @@ int
 main(void)
 {
 	test_order();
+	test_log();
 	test_tables();
 	test_anchors();
 	test_lists();
