@@ -9,8 +9,7 @@
 #include "base/own.h"
 #include "ctl/monitor/monitor.h"
 #include "io/log.h"
-
-#define DEFAULT_CONF "/etc/coppice/coppiced.conf"
+#include "io/place.h"
 
 static void
 usage(void)
@@ -51,8 +50,8 @@ parse(struct options *o, int argc, char **argv)
 			usage();
 		}
 	}
-	if (o->m.conf_path == NULL && access(DEFAULT_CONF, R_OK) == 0)
-		o->m.conf_path = DEFAULT_CONF;
+	if (o->m.conf_path == NULL && access(place_conf, R_OK) == 0)
+		o->m.conf_path = place_conf;
 }
 
 enum { NOFILE_WANTED = 524288, LOCK_WAIT_MS = 5000 };
@@ -79,6 +78,7 @@ run(const struct conf *c, const struct options *o, struct err *e)
 		return err_set(e, ERR_FORBIDDEN, "must run as root");
 	if (spec_users(e) < 0)
 		return -1;
+	os_conf_notes(c);
 	raise_limits();
 	if (prepare_state(c, e) < 0 || prepare_lock(c, LOCK_WAIT_MS, e) < 0 ||
 	    prepare_template(c, e) < 0)

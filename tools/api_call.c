@@ -7,11 +7,11 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "io/place.h"
 
 enum { ANSWER_MAX = 64 * 1024 * 1024, TIMEOUT_S = 60 };
 
 #define DEFAULT_URL "http://127.0.0.1:3000"
-#define KEY_FILE    "/var/lib/coppice/key"
 
 const char *
 api_url(void)
@@ -28,6 +28,7 @@ static void
 api_key(char to[256])
 {
 	const char *key = getenv("COPPICE_API_KEY");
+	char path[256];
 	FILE *f;
 
 	to[0] = '\0';
@@ -37,7 +38,8 @@ api_key(char to[256])
 		(void)snprintf(to, 256, "%s", key);
 		return;
 	}
-	f = fopen(KEY_FILE, "re");
+	(void)snprintf(path, sizeof(path), "%s/key", place_state);
+	f = fopen(path, "re");
 	if (f == NULL)
 		return;
 	if (fgets(to, 256, f) != NULL)

@@ -9,9 +9,8 @@
 
 #include "base/own.h"
 #include "io/conf.h"
+#include "io/place.h"
 #include "tools/coppice_int.h"
-
-#define DEFAULT_CONF "/etc/coppice/coppiced.conf"
 
 /* coppiced holds a lock below state_dir for as long as it lives; 0: nobody. */
 static pid_t
@@ -35,8 +34,8 @@ holder(const struct conf *c)
 static const char *
 or_default(const char *path)
 {
-	if (path == NULL && access(DEFAULT_CONF, R_OK) == 0)
-		return DEFAULT_CONF;
+	if (path == NULL && access(place_conf, R_OK) == 0)
+		return place_conf;
 	return path;
 }
 

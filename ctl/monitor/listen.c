@@ -82,6 +82,7 @@ listeners_open(
 {
 	char port[16];
 	const char *key = "resolver_port";
+	struct os_resolver at;
 	int rc;
 
 	for (int i = 0; i < L_N; i++)
@@ -96,17 +97,19 @@ listeners_open(
 		rc = open_endpoint(
 		    &l->fd[L_TLS], "tls_listen", c->tls_listen, wait_ms, e);
 	if (rc == 0)
-		rc = open_patiently(&l->fd[L_DNS4U], key, "0.0.0.0", port,
-		    SOCK_DGRAM, wait_ms, e);
+		rc = os_resolver(c, &at, e);
 	if (rc == 0)
-		rc = open_patiently(&l->fd[L_DNS4T], key, "0.0.0.0", port,
-		    SOCK_STREAM, wait_ms, e);
+		rc = open_patiently(
+		    &l->fd[L_DNS4U], key, at.v4, port, SOCK_DGRAM, wait_ms, e);
+	if (rc == 0)
+		rc = open_patiently(
+		    &l->fd[L_DNS4T], key, at.v4, port, SOCK_STREAM, wait_ms, e);
 	if (rc == 0 && c->ipv6)
 		rc = open_patiently(
-		    &l->fd[L_DNS6U], key, "::", port, SOCK_DGRAM, wait_ms, e);
+		    &l->fd[L_DNS6U], key, at.v6, port, SOCK_DGRAM, wait_ms, e);
 	if (rc == 0 && c->ipv6)
 		rc = open_patiently(
-		    &l->fd[L_DNS6T], key, "::", port, SOCK_STREAM, wait_ms, e);
+		    &l->fd[L_DNS6T], key, at.v6, port, SOCK_STREAM, wait_ms, e);
 	if (rc < 0)
 		listeners_close(l);
 	return rc;

@@ -11,6 +11,7 @@
 #include "io/child.h"
 #include "io/log.h"
 #include "io/loop.h"
+#include "io/place.h"
 #include "io/seqpkt.h"
 
 enum {
@@ -728,7 +729,7 @@ begin_tls(struct monitor *m, struct err *e)
 static int
 begin(struct monitor *m, struct err *e)
 {
-	if (os_subreaper(e) < 0 || os_exe_dir(m->dir, sizeof(m->dir), e) < 0 ||
+	if (os_subreaper(e) < 0 || place_self(m->dir, sizeof(m->dir), e) < 0 ||
 	    begin_tls(m, e) < 0 ||
 	    listeners_open(&m->listen, &m->conf, BIND_WAIT_MS, e) < 0)
 		return -1;
@@ -759,6 +760,7 @@ monitor_run(
 			rc = err_set(e, ERR_SYS, "the daemons do not start");
 	}
 	listeners_close(&m.listen);
+	os_resolver_end(c);
 	drop_fd(&m.tls);
 	loop_free(m.loop);
 	return rc;

@@ -32,8 +32,18 @@ int os_subreaper(struct err *e);
 int os_drop_bounding(void);
 int os_die_with_parent(void);
 int os_no_new_privs(void);
-/* The directory of our own executable. */
-int os_exe_dir(char *to, size_t cap, struct err *e);
+/* What of the configuration means nothing on this system, into the log. */
+void os_conf_notes(const struct conf *c);
+/*
+ * The addresses that the resolver listens on: where its packets are sent to by
+ * the rules.  One that has to exist for that is made, and is taken away by
+ * os_resolver_end().
+ */
+struct os_resolver {
+	char v4[NP_ADDR_TEXT], v6[NP_ADDR_TEXT];
+};
+int os_resolver(const struct conf *c, struct os_resolver *r, struct err *e);
+void os_resolver_end(const struct conf *c);
 
 /* --- listeners ------------------------------------------------------------*/
 

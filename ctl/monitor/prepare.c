@@ -10,6 +10,7 @@
 
 #include "base/own.h"
 #include "io/log.h"
+#include "io/place.h"
 
 enum { LOCK_MS = 20 };
 
@@ -95,7 +96,7 @@ find_mktemplate(char *to, size_t cap, struct err *e)
 		"../libexec/coppice/mktemplate", "../../../tools/mktemplate" };
 	char dir[4096];
 
-	if (os_exe_dir(dir, sizeof(dir), e) < 0)
+	if (place_self(dir, sizeof(dir), e) < 0)
 		return -1;
 	for (size_t i = 0; i < countof(places); i++) {
 		int n = snprintf(to, cap, "%s/%s", dir, places[i]);

@@ -11,6 +11,9 @@
 
 #include "base/err.h"
 
+/* What FreeBSD's has instead of CAP_*: programs started may gain privileges. */
+enum { PRIV_CHILDREN_GAIN = 1 };
+
 /*
  * Keeps the n capabilities (CAP_*) in the effective and permitted sets; empties
  * inheritable and ambient.  The bounding set becomes the same, for good.

@@ -1,6 +1,5 @@
 #include "spawn_int.h"
 
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "base/own.h"
 #include "io/child.h"
 #include "io/log.h"
+#include "io/place.h"
 #include "privd.h"
 
 /* Everything that this process can be made to do. */
@@ -301,13 +301,10 @@ static int
 envd_path(char to[PATH_MAX], struct err *e)
 {
 	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
-	if (n < 0)
-		return err_sys(e, "where this program is");
-	self[n] = '\0';
-	if ((size_t)snprintf(to, PATH_MAX, "%s/envd", dirname(self)) >=
-	    PATH_MAX)
+	if (place_self(self, sizeof(self), e) < 0)
+		return -1;
+	if ((size_t)snprintf(to, PATH_MAX, "%s/envd", self) >= PATH_MAX)
 		return err_set(e, ERR_SYS, "path of envd is too long");
 	return 0;
 }

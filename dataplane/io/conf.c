@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "io/conf_int.h"
+#include "io/place.h"
 
 enum { LINE_BYTES_MAX = 4096 };
 
@@ -63,7 +64,7 @@ static const struct row {
 	{ "access_log", K_BOOL, T(access_log), "no", 0, 0, NULL,
 	    "Log a line for each request to a sandbox, up to 1000 a second: "
 	    "method, host, path without its query, status, bytes, time." },
-	{ "state_dir", K_PATH, T(state_dir), "/var/lib/coppice", 0, 0, NULL,
+	{ "state_dir", K_PATH, T(state_dir), place_state, 0, 0, NULL,
 	    "Directory of everything that must outlive the daemon." },
 	{ "domain", K_DOMAIN, T(domain), "", 0, 0, NULL,
 	    "Domain of sandbox URLs, PORT-ID.DOMAIN; needs a wildcard DNS "

@@ -65,6 +65,16 @@ on_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
 		ev_idle_stop(ev, &l->busy);
 }
 
+/*
+ * libev by itself would not take kqueue, which works on all that we wait for,
+ * but select.
+ */
+static unsigned
+backend(void)
+{
+	return ev_supported_backends() & (EVBACKEND_EPOLL | EVBACKEND_KQUEUE);
+}
+
 struct loop *
 loop_new(struct err *e)
 {
@@ -74,7 +84,7 @@ loop_new(struct err *e)
 		err_sys(e, "event loop");
 		return NULL;
 	}
-	l->ev = ev_loop_new(EVFLAG_AUTO);
+	l->ev = ev_loop_new(backend()); /* 0: whatever there is */
 	if (l->ev == NULL) {
 		free(l);
 		err_set(e, ERR_SYS, "event loop: libev has no usable backend");

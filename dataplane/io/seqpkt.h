@@ -42,6 +42,7 @@ struct seqpkt {
 	struct loop_io io; /* io.fd is -1 when closed */
 	struct seqpkt_out *head, **tail;
 	size_t nqueued;
+	struct seqpkt_in *part; /* of a message whose rest has not come */
 };
 
 /* Set the callbacks first.  Takes fd. */

@@ -187,7 +187,8 @@ static void
 messages(void)
 {
 	static char large[SEQPKT_MSG_MAX];
-	struct end a = { .c = { on_msg, on_close, { 0 }, 0, 0, 0 }, .fd = -1 };
+	struct end a = { .c = { .on_msg = on_msg, .on_close = on_close },
+		.fd = -1 };
 	struct end b = a;
 	int pair[2], p[2], fd;
 	struct err e;

@@ -38,20 +38,25 @@ os_no_new_privs(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-int
-os_exe_dir(char *to, size_t cap, struct err *e)
+/* Every key means something. */
+void
+os_conf_notes(const struct conf *c)
 {
-	ssize_t n = readlink("/proc/self/exe", to, cap);
-	char *slash;
+	(void)c;
+}
 
-	if (n < 0)
-		return err_sys(e, "/proc/self/exe");
-	if ((size_t)n >= cap)
-		return err_set(e, ERR_SYS, "the path of coppiced is too long");
-	to[n] = '\0';
-	slash = strrchr(to, '/');
-	if (slash == NULL)
-		return err_set(e, ERR_SYS, "\"%s\" is no path", to);
-	*slash = '\0';
+/* Redirected packets keep the address of the slot's own end. */
+int
+os_resolver(const struct conf *c, struct os_resolver *r, struct err *e)
+{
+	(void)c;
+	(void)e;
+	*r = (struct os_resolver){ "0.0.0.0", "::" };
 	return 0;
+}
+
+void
+os_resolver_end(const struct conf *c)
+{
+	(void)c;
 }
