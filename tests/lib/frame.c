@@ -1,19 +1,13 @@
 #include "frame.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
-#include <net/if.h>
-#include <sched.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { LAYERS_MAX = 16, FIELDS_MAX = 12, DATA_LEN = 40 };
 
@@ -256,7 +250,7 @@ put_arp(struct build *b, size_t i, uint8_t *out)
 	static const uint8_t nobody[6];
 
 	put16(out, 1);
-	put16(out + 2, ETHERTYPE_IP);
+	put16(out + 2, FRAME_IP4);
 	out[4] = 6;
 	out[5] = 4;
 	put16(out + 6, number_of(b, i, "op", 1));
@@ -507,9 +501,9 @@ static const struct kind kinds[] = {
 	{ "eth", -1, -1, put_eth },
 	{ "vlan", 0x8100, -1, put_vlan },
 	{ "qinq", 0x88a8, -1, put_vlan },
-	{ "arp", ETHERTYPE_ARP, -1, put_arp },
-	{ "ip", ETHERTYPE_IP, IPPROTO_IPIP, put_ip },
-	{ "ip6", ETHERTYPE_IPV6, IPPROTO_IPV6, put_ip6 },
+	{ "arp", FRAME_ARP, -1, put_arp },
+	{ "ip", FRAME_IP4, IPPROTO_IPIP, put_ip },
+	{ "ip6", FRAME_IP6, IPPROTO_IPV6, put_ip6 },
 	{ "hbh", -1, 0, put_options },
 	{ "dstopt", -1, 60, put_options },
 	{ "rt", -1, 43, put_routing },
@@ -597,54 +591,4 @@ frame_build(const struct frame_me *me, const char *token, const char *text,
 				    b.layer[i].kind->name,
 				    b.layer[i].field[k].key);
 	return n;
-}
-
-/* --- where it is sent ----------------------------------------------------- */
-
-static void __attribute__((noreturn)) die(const char *what)
-{
-	fprintf(stderr, "frame: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
-
-void
-frame_enter(pid_t pid)
-{
-	char path[32];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
-		die(path);
-	(void)close(fd);
-}
-
-int
-frame_socket(pid_t pid, const char *interface)
-{
-	struct sockaddr_ll at = { .sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ALL) };
-	int fd, room = 64 << 20;
-
-	frame_enter(pid);
-	at.sll_ifindex = (int)if_nametoindex(interface);
-	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || at.sll_ifindex == 0)
-		die(interface);
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
-	if (bind(fd, (const void *)&at, sizeof(at)) < 0)
-		die(interface);
-	return fd;
-}
-
-void
-frame_one_cpu(void)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	if (sched_setaffinity(0, sizeof(one), &one) < 0)
-		die("one processor");
 }

@@ -27,9 +27,11 @@
 #ifndef TESTS_FRAME_H
 #define TESTS_FRAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { FRAME_IP4 = 0x0800, FRAME_ARP = 0x0806, FRAME_IP6 = 0x86dd };
 enum { FRAME_MAX = 65536, FRAME_TOKEN = 11, FRAME_TEXT_MAX = 4096 };
 
 /* Who sends: defaults of the outer layers. */
@@ -48,10 +50,26 @@ const char *frame_token(uint32_t n, char to[FRAME_TOKEN]);
 size_t frame_build(const struct frame_me *me, const char *token,
     const char *text, uint8_t out[FRAME_MAX]);
 
-/* A packet socket on an interface of process pid's network namespace. */
-int frame_socket(pid_t pid, const char *interface);
-/* This process's thread, from now on, is in pid's network namespace. */
-void frame_enter(pid_t pid);
+/*
+ * --- where frames are sent and heard (tests/lib/linux, tests/lib/freebsd) ---
+ *
+ * A place is a network of its own: on Linux a process, whose namespace is
+ * meant; on FreeBSD a jail.
+ */
+
+/* All that passes an interface there: in both directions on Linux, coming in on
+ * FreeBSD, where bpf does not say which. */
+int frame_socket(int place, const char *interface);
+void frame_mac(int place, const char *interface, uint8_t mac[6]);
+/* Ends the program unless the frame is on its way. */
+void frame_send(int fd, const void *frame, size_t n, const char *about);
+typedef void frame_heard(void *arg, const uint8_t *f, size_t n, bool incoming);
+/* Calls for whatever has come; does not wait. */
+void frame_take(int fd, frame_heard *heard, void *arg);
+/* What the host's packet filter has let through to the host itself: packets
+ * without their link layer. */
+int frame_log(int place, unsigned group);
+void frame_log_take(int fd, frame_heard *heard, void *arg);
 /* One processor for all that follows: packets keep their order then. */
 void frame_one_cpu(void);
 

@@ -2,14 +2,15 @@
  * differential - random policies, random flows, real packets: what arrives is
  * what np_judge() says, packet by packet.
  *
- *	differential PRIVD CONF INTERNET_PID SANDBOX_PID WITNESS_PID
+ *	differential PRIVD CONF INTERNET SANDBOX WITNESS
  *
- * Runs on the host; starts PRIVD with CONF, to which it adds an operator's
- * ranges.  Slot 1 is the sandbox, slot 2 the witness, whose packet follows each
- * policy's and says when all of them have come to where they go (frames.c).
- * POLICIES (100) and FLOWS (48, for each) may be set in the environment, and
- *SEED repeats a run.  A third as many flows again are those of the policy
- *before, with the same ports: they are judged anew.
+ * The last three are places (tests/lib/frame.h).  Runs on the host; starts
+ * PRIVD with CONF, to which it adds an operator's ranges.  Slot 1 is the
+ * sandbox, slot 2 the witness, whose packet follows each policy's and says
+ * when all of them have come to where they go (frames.c).  POLICIES (100) and
+ * FLOWS (48, for each) may be set in the environment, and SEED repeats a run.
+ * A third as many flows again are those of the policy before, with the same
+ * ports: they are judged anew.
  *
  * Prints numbers, and a line for each packet that did not do as it should;
  * ends with 1 if there was any.
@@ -217,8 +218,7 @@ send_text(int fd, const struct frame_me *me, const char *text, uint32_t token)
 	char word[FRAME_TOKEN];
 	size_t n = frame_build(me, frame_token(token, word), text, frame);
 
-	if (send(fd, frame, n, 0) != (ssize_t)n)
-		die(text);
+	frame_send(fd, frame, n, text);
 }
 
 static void
@@ -278,23 +278,26 @@ is_echo_reply(const uint8_t *f)
 }
 
 static void
+heard(void *arg, const uint8_t *f, size_t n, bool incoming)
+{
+	bool internet = *(const bool *)arg;
+	uint32_t t = n < 60 ? 0 : token_in(f + 14, n - 14);
+
+	(void)incoming;
+	if (internet && t != 0 && t == w.token)
+		w.witness_seen = true;
+	if (t < w.first || t >= w.first + w.nsent)
+		return;
+	if (internet)
+		w.sent[t - w.first].arrived = true;
+	else if (is_echo_reply(f))
+		w.sent[t - w.first].answered = true;
+}
+
+static void
 take(int fd, bool internet)
 {
-	uint8_t b[2048];
-	ssize_t n;
-
-	while ((n = recv(fd, b, sizeof(b), 0)) > 0) {
-		uint32_t t = n < 60 ? 0 : token_in(b + 14, (size_t)n - 14);
-
-		if (internet && t != 0 && t == w.token)
-			w.witness_seen = true;
-		if (t < w.first || t >= w.first + w.nsent)
-			continue;
-		if (internet)
-			w.sent[t - w.first].arrived = true;
-		else if (is_echo_reply(b))
-			w.sent[t - w.first].answered = true;
-	}
+	frame_take(fd, heard, &internet);
 }
 
 static long
@@ -424,9 +427,9 @@ main(int argc, char **argv)
 	frame_one_cpu();
 	ends_of(&w.me, SANDBOX);
 	ends_of(&w.its, WITNESS);
-	w.internet = frame_socket((pid_t)atoi(argv[3]), "in0");
-	w.sandbox = frame_socket((pid_t)atoi(argv[4]), "eth0");
-	w.witness = frame_socket((pid_t)atoi(argv[5]), "eth0");
+	w.internet = frame_socket(atoi(argv[3]), "in0");
+	w.sandbox = frame_socket(atoi(argv[4]), "eth0");
+	w.witness = frame_socket(atoi(argv[5]), "eth0");
 	w.token = 1;
 	run(policies, flows);
 	np_site_fini(&w.site);

@@ -2,9 +2,9 @@
  * frames - sends frames that no honest sender would, and says where each of
  * them came out.
  *
- * usage: frames END...	END is NAME=PID:INTERFACE[,VIA,SOURCE4[,SOURCE6]]
- *			or NAME=PID:nflog, which hears a group of that
- *			namespace's packet filter (GROUP below)
+ * usage: frames END...	END is NAME=PLACE:INTERFACE[,VIA,SOURCE4[,SOURCE6]]
+ *			or NAME=PLACE:nflog, which hears a group of that
+ *			place's packet filter (GROUP below, Linux)
  *
  * Every end hears what comes in; through those with an interface frames are
  * sent, with VIA as the next hop's MAC and the sources as the sender's own.
@@ -40,19 +40,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_packet.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/nfnetlink_log.h>
-#include <linux/netlink.h>
-#include <net/ethernet.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,72 +171,37 @@ packet_in(struct end *e, const uint8_t *ip, size_t n)
 }
 
 static void
-frame_in(struct end *e, const uint8_t *f, size_t n, bool incoming)
+frame_in(void *arg, const uint8_t *f, size_t n, bool incoming)
 {
+	struct end *e = arg;
 	unsigned type = n < 14 ? 0 : (unsigned)f[12] << 8 | f[13];
 
-	if (type == ETHERTYPE_ARP)
+	if (type == FRAME_ARP)
 		e->seen.arp++;
-	if (type == ETHERTYPE_IPV6 && is_discovery(f + 14, n - 14))
+	if (type == FRAME_IP6 && is_discovery(f + 14, n - 14))
 		e->seen.nd++;
 	if (!incoming)
 		return;
-	if ((type == ETHERTYPE_IP || type == ETHERTYPE_IPV6) && n >= 34)
+	if ((type == FRAME_IP4 || type == FRAME_IP6) && n >= 34)
 		packet_in(e, f + 14, n - 14);
 	else if (holds(f, n, token))
 		e->seen.token++;
 }
 
-/* Attributes of one logged packet. */
 static void
-logged_in(struct end *e, const struct nlmsghdr *h)
+logged_in(void *arg, const uint8_t *ip, size_t n, bool incoming)
 {
-	const char *at =
-	    (const char *)NLMSG_DATA(h) + NLMSG_ALIGN(sizeof(struct nfgenmsg));
-	const char *stop = (const char *)h + h->nlmsg_len;
-
-	while (at + sizeof(struct nlattr) <= stop) {
-		const struct nlattr *a = (const void *)at;
-
-		if (a->nla_len < sizeof(*a))
-			return;
-		if ((a->nla_type & NLA_TYPE_MASK) == NFULA_PAYLOAD)
-			packet_in(e, (const uint8_t *)(a + 1),
-			    a->nla_len - sizeof(*a));
-		at += NLA_ALIGN(a->nla_len);
-	}
-}
-
-static void
-log_in(struct end *e, const uint8_t *b, size_t n)
-{
-	const struct nlmsghdr *h = (const void *)b;
-
-	for (; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n))
-		if (h->nlmsg_type ==
-		    (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
-			logged_in(e, h);
+	(void)incoming;
+	packet_in(arg, ip, n);
 }
 
 static void
 take(struct end *e)
 {
-	static _Alignas(8) uint8_t b[FRAME_MAX];
-	struct sockaddr_ll from = { 0 };
-	socklen_t len = sizeof(from);
-	ssize_t n;
-
-	while (
-	    (n = recvfrom(e->fd, b, sizeof(b), 0, (void *)&from, &len)) > 0) {
-		if (e->nflog)
-			log_in(e, b, (size_t)n);
-		else
-			frame_in(e, b, (size_t)n,
-			    from.sll_pkttype != PACKET_OUTGOING);
-		len = sizeof(from);
-	}
-	if (n < 0 && errno == ENOBUFS)
-		die("packets were lost");
+	if (e->nflog)
+		frame_log_take(e->fd, logged_in, e);
+	else
+		frame_take(e->fd, frame_in, e);
 }
 
 static void
@@ -255,75 +213,12 @@ take_all(void)
 
 /* --- ends ----------------------------------------------------------------- */
 
-static void
-nflog_config(int fd, const void *attr, size_t n)
-{
-	struct __attribute__((packed)) {
-		struct nlmsghdr h;
-		struct nfgenmsg g;
-		char attr[32];
-	} m = { .h = {
-		    .nlmsg_len = (uint32_t)(NLMSG_LENGTH(sizeof(m.g)) + n),
-		    .nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG,
-		    .nlmsg_flags = NLM_F_REQUEST,
-		} };
-
-	m.g.res_id = htons(GROUP);
-	memcpy(m.attr, attr, n);
-	if (send(fd, &m, m.h.nlmsg_len, 0) < 0)
-		die("nflog");
-}
-
-/* Each packet at once, and whole. */
-static int
-nflog_socket(pid_t pid)
-{
-	const struct __attribute__((packed)) {
-		struct nlattr a;
-		struct nfulnl_msg_config_cmd cmd;
-		uint8_t pad[3];
-	} bind_it = { { 5, NFULA_CFG_CMD }, { NFULNL_CFG_CMD_BIND }, { 0 } };
-	const struct {
-		struct nlattr a;
-		struct nfulnl_msg_config_mode mode;
-		uint8_t pad[2];
-	} mode = { { 10, NFULA_CFG_MODE },
-		{ htonl(0xffff), NFULNL_COPY_PACKET, 0 }, { 0 } };
-	const struct {
-		struct nlattr a;
-		uint32_t n;
-	} at_once = { { 8, NFULA_CFG_QTHRESH }, htonl(1) };
-	int fd, room = 64 << 20;
-
-	frame_enter(pid);
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    NETLINK_NETFILTER);
-	if (fd < 0)
-		die("nflog socket");
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
-	nflog_config(fd, &bind_it, sizeof(bind_it));
-	nflog_config(fd, &mode, 12);
-	nflog_config(fd, &at_once, sizeof(at_once));
-	return fd;
-}
-
-static void
-own_mac(struct end *e, const char *interface)
-{
-	struct ifreq r = { 0 };
-
-	(void)snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", interface);
-	if (ioctl(e->fd, SIOCGIFHWADDR, &r) < 0)
-		die(interface);
-	memcpy(e->me.mac, r.ifr_hwaddr.sa_data, sizeof(e->me.mac));
-}
-
-/* NAME=PID:WHAT[,VIA,SOURCE4[,SOURCE6]] */
+/* NAME=PLACE:WHAT[,VIA,SOURCE4[,SOURCE6]] */
 static void
 add_end(char *word)
 {
 	struct end *e = &ends[nends];
-	char *name = strsep(&word, "="), *pid = strsep(&word, ":");
+	char *name = strsep(&word, "="), *place = strsep(&word, ":");
 	char *what = strsep(&word, ","), *via = strsep(&word, ",");
 	char *s4 = strsep(&word, ","), *s6 = strsep(&word, ",");
 
@@ -338,10 +233,10 @@ add_end(char *word)
 	    e->me.s6, sizeof(e->me.s6), "%s", s6 != NULL ? s6 : "::");
 	e->nflog = strcmp(what, "nflog") == 0;
 	if (e->nflog) {
-		e->fd = nflog_socket((pid_t)atoi(pid));
+		e->fd = frame_log(atoi(place), GROUP);
 	} else {
-		e->fd = frame_socket((pid_t)atoi(pid), what);
-		own_mac(e, what);
+		e->fd = frame_socket(atoi(place), what);
+		frame_mac(atoi(place), what, e->me.mac);
 	}
 	if (via != NULL &&
 	    sscanf(via, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &e->me.via[0],
@@ -368,8 +263,7 @@ send_one(const struct end *e, const char *with, const char *text)
 {
 	size_t n = frame_build(&e->me, with, text, frame);
 
-	if (send(e->fd, frame, n, 0) != (ssize_t)n)
-		die(text);
+	frame_send(e->fd, frame, n, text);
 }
 
 static void

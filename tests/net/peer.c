@@ -17,6 +17,9 @@
  *	peer hear PORT MS	counts datagrams that arrive at a port
  *	peer knock ADDR PORT HERE	one datagram from port HERE, and no more
  *	peer ping ADDR		an ICMP echo: open, denied or silent
+ *	peer slowest N ADDR PORT	N connections, one after the other: what
+ *				they said, if all said the same, and how many
+ *				milliseconds the slowest took
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,10 +36,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <netinet/icmp6.h>
 #include <netinet/in.h>
-#include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
+
+#include "lib/peer_os.h"
 
 static void __attribute__((noreturn)) die(const char *what)
 {
@@ -147,16 +150,48 @@ serve_greeting(int fd)
 	exit(0);
 }
 
-static void
-accept_all(uint16_t port, void (*serve)(int fd))
+static socklen_t
+any_address(int family, uint16_t port, struct sockaddr_storage *out)
 {
-	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
-		.sin6_port = htons(port) };
-	int ls = socket(AF_INET6, SOCK_STREAM, 0), off = 0, on = 1;
+	struct sockaddr_in *v4 = (void *)out;
+	struct sockaddr_in6 *v6 = (void *)out;
 
-	setsockopt(ls, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	setsockopt(ls, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(ls, (void *)&a, sizeof(a)) < 0 || listen(ls, 4096) < 0)
+	memset(out, 0, sizeof(*out));
+	out->ss_family = (sa_family_t)family;
+	if (family == AF_INET)
+		v4->sin_port = htons(port);
+	else
+		v6->sin6_port = htons(port);
+	return family == AF_INET ? sizeof(*v4) : sizeof(*v6);
+}
+
+static int
+bound(int family, int type, uint16_t port)
+{
+	struct sockaddr_storage a;
+	socklen_t len = any_address(family, port, &a);
+	int fd = socket(family, type, 0), on = 1;
+
+	/* A host without IPv6 serves what it has. */
+	if (fd < 0 && family == AF_INET6)
+		return -1;
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (fd < 0 || bind(fd, (void *)&a, len) < 0)
+		die("bind");
+	return fd;
+}
+
+static void
+accept_some(int family, uint16_t port, void (*serve)(int fd))
+{
+	int ls = bound(family, SOCK_STREAM, port);
+
+	if (ls < 0)
+		return;
+	if (listen(ls, 4096) < 0)
 		die("listen");
 	if (fork() != 0) {
 		close(ls);
@@ -175,23 +210,27 @@ accept_all(uint16_t port, void (*serve)(int fd))
 }
 
 static void
-datagrams(uint16_t port, bool push)
+accept_all(uint16_t port, void (*serve)(int fd))
 {
-	struct sockaddr_in6 a = { .sin6_family = AF_INET6,
-		.sin6_port = htons(port) };
-	int fd = socket(AF_INET6, SOCK_DGRAM, 0), off = 0, on = 1;
+	accept_some(AF_INET, port, serve);
+	accept_some(AF_INET6, port, serve);
+}
 
-	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-	if (bind(fd, (void *)&a, sizeof(a)) < 0)
-		die("bind");
+static void
+some_datagrams(int family, uint16_t port, bool push)
+{
+	int fd = bound(family, SOCK_DGRAM, port);
+
+	if (fd < 0)
+		return;
+	peer_want_destination(fd, family);
 	if (fork() != 0) {
 		close(fd);
 		return;
 	}
 	for (;;) {
 		static char data[65536], control[256];
-		struct sockaddr_in6 from;
+		struct sockaddr_storage from;
 		struct iovec iov = { data, sizeof(data) };
 		struct msghdr m = { &from, sizeof(from), &iov, 1, control,
 			sizeof(control), 0 };
@@ -214,6 +253,13 @@ datagrams(uint16_t port, bool push)
 				wait_ms(5);
 			}
 	}
+}
+
+static void
+datagrams(uint16_t port, bool push)
+{
+	some_datagrams(AF_INET, port, push);
+	some_datagrams(AF_INET6, port, push);
 }
 
 static void __attribute__((noreturn)) serve(void)
@@ -265,13 +311,13 @@ open_udp(const char *from, const char *host, const char *port)
 	struct sockaddr_storage a, s;
 	socklen_t len = address(host, port, &a);
 	struct timeval t = { 1, 0 };
-	int fd = socket(a.ss_family, SOCK_DGRAM, 0), on = 1;
+	int fd = socket(a.ss_family, SOCK_DGRAM, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
 	if (from != NULL) {
 		socklen_t slen = address(from, "0", &s);
 
-		setsockopt(fd, SOL_IP, IP_FREEBIND, &on, sizeof(on));
+		peer_any_source(fd, s.ss_family);
 		if (bind(fd, (void *)&s, slen) < 0)
 			die("bind");
 	}
@@ -409,24 +455,31 @@ ping(const char *host)
 {
 	struct sockaddr_storage a;
 	socklen_t len = address(host, "0", &a);
-	bool v4 = a.ss_family == AF_INET;
-	int fd = socket(
-	    a.ss_family, SOCK_DGRAM, v4 ? IPPROTO_ICMP : (int)IPPROTO_ICMPV6);
-	struct icmphdr m4 = { .type = ICMP_ECHO };
-	struct icmp6_hdr m6 = { .icmp6_type = ICMP6_ECHO_REQUEST };
-	struct timeval t = { 1, 0 };
-	char b[256];
-	int error = 0;
 
-	if (fd < 0)
-		die("ping socket");
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	if (connect(fd, (void *)&a, len) < 0 ||
-	    (v4 ? send(fd, &m4, sizeof(m4), 0) : send(fd, &m6, sizeof(m6), 0)) <
-		0 ||
-	    recv(fd, b, sizeof(b), 0) < 0)
-		error = errno;
-	printf("%s\n", said(error));
+	printf("%s\n", said(peer_ping((const void *)&a, len)));
+	return 0;
+}
+
+static int
+slowest(int n, const char *host, const char *port)
+{
+	const char *what = NULL;
+	double most = 0;
+
+	for (int i = 0; i < n; i++) {
+		double t0 = now();
+		int fd;
+		const char *this = said(try_connect(host, port, &fd));
+
+		if (now() - t0 > most)
+			most = now() - t0;
+		if (what == NULL)
+			what = this;
+		if (strcmp(what, this) != 0)
+			what = "not always the same";
+		close(fd);
+	}
+	printf("%s %d\n", what == NULL ? "none" : what, (int)(most * 1000));
 	return 0;
 }
 
@@ -454,6 +507,8 @@ main(int argc, char **argv)
 		return knock(argv[2], argv[3], argv[4]);
 	if (strcmp(what, "ping") == 0 && argc == 3)
 		return ping(argv[2]);
+	if (strcmp(what, "slowest") == 0 && argc == 5)
+		return slowest(atoi(argv[2]), argv[3], argv[4]);
 	fprintf(stderr, "peer: see the top of peer.c\n");
 	return 2;
 }
