@@ -321,6 +321,12 @@ analyze: ## gcc -fanalyzer, by hand: it is slow and has opinions
 freebsd-check: $(proto.h) ## cross-compile everything portable for FreeBSD with zig cc
 	$(Q)tools/freebsd-check.sh
 
+.PHONY: freebsd-test
+freebsd-test: ## the FreeBSD suite in a machine: IMAGE=disk [FREEBSD_KERNEL=file] [T=name]
+	$(Q)if [ -n "$(IMAGE)" ]; then $(MAKE) --no-print-directory freebsd-bundle; fi
+	$(Q)IMAGE="$(IMAGE)" FREEBSD_KERNEL="$(FREEBSD_KERNEL)" \
+	    tools/freebsd-test build/freebsd/coppice.tar $(T)
+
 compile_commands.json: tests ## for editors
 	$(Q)(echo '['; find $O -name '*.cdb' | sort | xargs cat | sed '$$ s/,$$//'; echo ']') > $@
 
