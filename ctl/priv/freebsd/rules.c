@@ -58,6 +58,14 @@ rules_kernel_apply(
 }
 
 int
+rules_kernel_prepare(struct rules *r, struct rules_want *w, struct err *e)
+{
+	(void)r;
+	(void)w;
+	return unbuilt(e);
+}
+
+int
 rules_kernel_clear(struct rules *r, uint32_t slot, struct err *e)
 {
 	(void)r;
