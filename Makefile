@@ -1,11 +1,14 @@
 # Coppice.  `make help` lists what it does; `make V=1` shows how.
-OS      := $(shell uname -s | tr A-Z a-z)
+host    := $(shell uname -s | tr A-Z a-z)
+OS      := $(host)
 VARIANT ?= debug
-O       := build/$(VARIANT)
+cross   := $(filter-out $(host),$(OS))
+O       := build/$(if $(cross),$(OS)$(patsubst %,-%,$(filter-out debug,$(VARIANT))),$(VARIANT))
 WERROR  ?= 1
 V       ?=
 Q       := $(if $(V),,@)
 CC      ?= cc
+STRIP   ?= strip
 PREFIX  ?= /usr/local
 DESTDIR ?=
 version := 0.1.0
@@ -25,9 +28,30 @@ warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             $(if $(filter 1,$(WERROR)),-Werror)
 llhttp.dir := /usr/share/llhttp
 proto.dir := build/proto
+
+# What of other people's we link: Debian's and FreeBSD's own or their packages';
+# built by tools/freebsd-libs.sh when we compile for FreeBSD elsewhere.
+# zig brings a libc for FreeBSD that is no archive, so nothing is static then.
+static     := -static
+static.pie := -static-pie
+include    := -isystem /usr/share/include/llhttp -isystem $(proto.dir)
+ifeq ($(OS),freebsd)
+libs.dir   := $(if $(cross),build/freebsd-libs,/usr/local)
+include    += -isystem $(libs.dir)/include
+LDFLAGS    += -L$(libs.dir)/lib
+ifneq ($(cross),)
+ifneq ($(filter default undefined,$(origin CC)),)
+CC         := tools/zig-cc
+endif
+ifneq ($(findstring zig,$(CC)),)
+static     :=
+static.pie := -pie
+endif
+endif
+endif
+
 cflags   := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
-            -Inetpolicy -Idataplane -Itests -isystem /usr/share/include/llhttp \
-            -isystem $(proto.dir) \
+            -Inetpolicy -Idataplane -Itests $(include) \
             -fPIE -fstack-protector-strong $(warnings) $(flags.$(VARIANT))
 ldflags  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
@@ -37,6 +61,7 @@ cflags.netpolicy/base := -Wconversion
 cflags.netpolicy/nft := -Wconversion
 cflags.netpolicy/nft/linux := -Wconversion
 cflags.netpolicy/pf := -Wconversion
+cflags.netpolicy/pf/freebsd := -Wconversion
 
 # A module is a few directories.  What lies in DIR/linux or DIR/freebsd is
 # built there and nowhere else.  Each becomes an archive, so that a program
@@ -67,8 +92,14 @@ modules := testlib tools api sandbox monitor priv substrate site link proxy egre
 srcs = $(filter-out %_main.c, \
          $(foreach d,$(dirs.$1),$(wildcard $d/*.c $d/$(OS)/*.c)))
 
-pkgs  = $(if $(strip $1),$(shell pkg-config --libs $1 || \
-          echo missing: see tools/setup))
+# Packages as pkg-config names them, to libraries.  FreeBSD has most of them in
+# its base system; a curl that is an archive needs what stands behind it.
+pkgs.linux   = $(if $(strip $1),$(shell pkg-config --libs $1 || \
+                 echo missing: see tools/setup))
+pkgs.freebsd = $(foreach p,$1,$(or $(lib.$p),-l$(p:lib%=%)))
+lib.libcurl := -lcurl -lssl -lcrypto -lz
+lib.sqlite3 := -lsqlite3 -lm
+pkgs         = $(pkgs.$(OS))
 quote = "$(subst $(empty) $(empty),"$(comma)",$(strip $1))"
 empty :=
 comma := ,
@@ -142,8 +173,9 @@ endef
 $(eval $(call program,coppiced,ctl/coppiced_main.c,monitor io base,,-lev -lpthread))
 $(eval $(call program,coppice-apid,ctl/apid_main.c,api sandbox site link http \
   npjson netpolicy io base,jansson sqlite3 libmd,-lev -lpthread))
+pkgs.privd.linux := libmnl libnftnl libcap-ng libseccomp
 $(eval $(call program,coppice-privd,ctl/priv/privd_main.c,priv substrate site \
-  link netpolicy io base,libmnl libnftnl libcap-ng libseccomp,-lev -lpthread))
+  link netpolicy io base,$(pkgs.privd.$(OS)),-lev -lpthread))
 $(eval $(call program,coppice-proxyd,dataplane/proxy/proxyd_main.c,proxy http \
   io base,jansson libssl libcrypto,-lev))
 $(eval $(call program,coppice-egressd,dataplane/egress/egressd_main.c,egress \
@@ -154,11 +186,11 @@ $(eval $(call program,coppice,tools/coppice_main.c,tools io netpolicy base,janss
 
 # envd is pid 1 of a sandbox: static, small, of objects of its own.
 envd.cflags  := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
-                -Inetpolicy -Idataplane \
-                -isystem /usr/share/include/llhttp -isystem $(proto.dir) -Os -g \
+                -Inetpolicy -Idataplane $(include) -Os -g \
                 -ffunction-sections -fdata-sections -fno-pie \
                 -fno-asynchronous-unwind-tables $(warnings)
-envd.srcs    := $(call srcs,envd) dataplane/envd/linux/envd_main.c \
+envd.main    := $(wildcard dataplane/envd/envd_main.c dataplane/envd/$(OS)/envd_main.c)
+envd.srcs    := $(call srcs,envd) $(envd.main) \
                 $(call srcs,http) $(call srcs,base) \
                 $(filter dataplane/io/inside.c dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 envd.objs    := $(patsubst %.c,$O/envd/%.o,$(envd.srcs)) \
@@ -178,32 +210,34 @@ $O/envd/proto/%.o: $(proto.dir)/%.c
 	    -ffunction-sections -fdata-sections -w -c -o $@ $<
 $O/bin/envd: $(envd.objs)
 	@mkdir -p $(@D)
-	$(if $(V),,@echo "  LD    envd (static)")
-	$(Q)$(CC) -static -Wl,--gc-sections -o $@.full $^ \
+	$(if $(V),,@echo "  LD    envd")
+	$(Q)$(CC) $(static) -Wl,--gc-sections $(LDFLAGS) -o $@.full $^ \
 	    -lev -ljansson -lmd -lz -lprotobuf-c -lm
-	$(Q)strip -o $@ $@.full
-programs += $O/bin/envd
+	$(Q)$(STRIP) -o $@ $@.full
+programs += $(if $(envd.main),$O/bin/envd)
 
 # So is coppice-code, which runs in a template's root, whatever is there.
-code.srcs    := $(call srcs,code) dataplane/code/linux/code_main.c \
+code.main    := $(wildcard dataplane/code/code_main.c dataplane/code/$(OS)/code_main.c)
+code.srcs    := $(call srcs,code) $(code.main) \
                 $(call srcs,http) $(call srcs,base) \
                 $(filter dataplane/io/inside.c dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 code.objs    := $(patsubst %.c,$O/envd/%.o,$(code.srcs)) \
                 $(patsubst %,$O/envd/llhttp/%.o,api http llhttp)
 $O/bin/coppice-code: $(code.objs)
 	@mkdir -p $(@D)
-	$(if $(V),,@echo "  LD    coppice-code (static)")
-	$(Q)$(CC) -static -Wl,--gc-sections -o $@.full $^ -lev -lm
-	$(Q)strip -o $@ $@.full
-programs += $O/bin/coppice-code
+	$(if $(V),,@echo "  LD    coppice-code")
+	$(Q)$(CC) $(static) -Wl,--gc-sections $(LDFLAGS) -o $@.full $^ -lev -lm
+	$(Q)$(STRIP) -o $@ $@.full
+programs += $(if $(code.main),$O/bin/coppice-code)
 
 # coppice-capture starts in privd's private root, where no library is: static.
 capture.cflags := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
-                  -Inetpolicy -Idataplane -O2 -g -D_FORTIFY_SOURCE=2 -fPIE \
+                  -Inetpolicy -Idataplane $(include) -O2 -g -D_FORTIFY_SOURCE=2 -fPIE \
                   -fstack-protector-strong $(warnings)
 capture.srcs   := $(call srcs,capture) dataplane/capture/capture_main.c \
                   $(wildcard dataplane/capture/$(OS)/static/*.c) \
                   $(call srcs,base) dataplane/io/log.c dataplane/io/child.c
+libs.capture.linux := -lseccomp
 capture.objs   := $(patsubst %.c,$O/capture/%.o,$(capture.srcs))
 $O/capture/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -211,15 +245,16 @@ $O/capture/%.o: %.c Makefile
 	$(Q)$(CC) $(capture.cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 $O/bin/coppice-capture: $(capture.objs)
 	@mkdir -p $(@D)
-	$(if $(V),,@echo "  LD    coppice-capture (static)")
-	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections -o $@ $^ \
-	    -lpcap -lseccomp
+	$(if $(V),,@echo "  LD    coppice-capture")
+	$(Q)$(CC) $(static.pie) -Wl,-z,relro,-z,now -Wl,--gc-sections $(LDFLAGS) -o $@ $^ \
+	    -lpcap $(libs.capture.$(OS))
 programs += $O/bin/coppice-capture
 
 # --- tests --------------------------------------------------------------------
 
-test.libs = $(shell pkg-config --libs jansson sqlite3 libmd libmnl libnftnl \
-              libcap-ng libseccomp libpcap libcurl libssl libcrypto 2>/dev/null) -lev -lpthread -lz -lutil -lprotobuf-c
+test.pkgs.linux := libmnl libnftnl libcap-ng libseccomp
+test.libs = $(call pkgs,jansson sqlite3 libmd $(test.pkgs.$(OS)) libpcap libcurl \
+              libssl libcrypto) -lev -lpthread -lz -lutil -lprotobuf-c
 define testprog
 testprogs += $O/bin/tests/$1
 $O/bin/tests/$1: $O/$2.o $(archives)
@@ -228,7 +263,7 @@ $O/bin/tests/$1: $O/$2.o $(archives)
 	$(Q)$(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS) -o $$@ $O/$2.o \
 	    -Wl,--start-group $(archives) -Wl,--end-group $(test.libs)
 endef
-unit.srcs  := $(wildcard tests/unit/test_*.c)
+unit.srcs  := $(wildcard tests/unit/test_*.c tests/unit/$(OS)/test_*.c)
 tool.srcs  := $(wildcard tests/net/*.c tests/api/*.c tests/fault/*.c tests/bench/*.c)
 $(foreach t,$(unit.srcs) $(tool.srcs),$(eval \
   $(call testprog,$(notdir $(t:.c=)),$(t:.c=))))
@@ -249,7 +284,8 @@ $(foreach t,$(fuzz.srcs),$(eval \
 
 .DEFAULT_GOAL := all
 .PHONY: all setup run test check check-unit check-golden golden-update asan \
-  tsan fuzz fault envd-diff envd-large bench lint layers fmt fmt-check analyze freebsd-check \
+  tsan fuzz fault envd-diff envd-large bench lint layers fmt fmt-check analyze freebsd \
+  freebsd-check \
   compile_commands.json install clean help tests fuzzers envd
 
 all: $(programs) ## every program into build/debug/bin
@@ -318,7 +354,11 @@ fmt-check:
 analyze: ## gcc -fanalyzer, by hand: it is slow and has opinions
 	$(Q)$(MAKE) --no-print-directory O=build/analyze CFLAGS=-fanalyzer WERROR=0 all
 
-freebsd-check: $(proto.h) ## cross-compile everything portable for FreeBSD with zig cc
+freebsd: ## every program for FreeBSD into build/freebsd/bin, with zig or CC=...
+	$(Q)tools/setup freebsd
+	$(Q)$(MAKE) --no-print-directory -j2 OS=freebsd all
+
+freebsd-check: $(proto.h) ## compile all that is not Linux's for FreeBSD
 	$(Q)tools/freebsd-check.sh
 
 .PHONY: freebsd-test

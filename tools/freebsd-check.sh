@@ -1,60 +1,58 @@
 #!/bin/sh
 # tools/freebsd-check.sh [FILE.c...] - compiles for FreeBSD what is not Linux's.
 #
-# All of netpolicy, dataplane and ctl but */linux/, with their freebsd/
-# folders, through `zig cc -target x86_64-freebsd`.  zig brings FreeBSD's own
-# headers; those of portable libraries are gathered from this machine into
-# build/freebsd-include, one by one: nothing of its /usr/include may leak in.
+# All of netpolicy, dataplane, ctl and tools but */linux/, as `make freebsd`
+# would, through zig, which brings FreeBSD's own headers; those of portable
+# libraries are this machine's, gathered one by one: nothing else of its
+# /usr/include may leak in.  For the oldest FreeBSD, too, what knows versions:
+# */freebsd/.  What has not changed since is not compiled again.
 set -eu
 cd "$(dirname "$0")/.."
 
-zig=build/zig/bin/python
-out=build/freebsd
-inc=build/freebsd-include
-[ -x "$zig" ] || { echo "freebsd-check: no zig: run tools/setup" >&2; exit 1; }
-export ZIG_GLOBAL_CACHE_DIR="$PWD/build/zig-cache"
-export ZIG_LOCAL_CACHE_DIR="$PWD/build/zig-cache"
-
+libs=build/freebsd-headers
 portable="ev.h jansson.h jansson_config.h sqlite3.h sqlite3ext.h pcap.h pcap
-	zlib.h zconf.h archive.h archive_entry.h protobuf-c openssl curl md5.h
-	sha2.h sha256.h"
+	zlib.h zconf.h protobuf-c openssl curl md5.h sha2.h sha256.h"
 
 gather() {
-	rm -rf "$inc"
-	mkdir -p "$inc"
+	rm -rf "$libs.new"
+	mkdir -p "$libs.new/include"
 	for h in $portable; do
 		for d in /usr/include /usr/include/x86_64-linux-gnu; do
-			[ ! -e "$d/$h" ] || cp -rL "$d/$h" "$inc/"
+			[ ! -e "$d/$h" ] || cp -rLp "$d/$h" "$libs.new/include/"
 		done
 	done
-	cp -L /usr/share/include/llhttp/llhttp.h "$inc/"
+	rm -rf "$libs"
+	mv "$libs.new" "$libs"
 }
 
 sources() {
-	find netpolicy dataplane ctl -name '*.c' -not -path '*/linux/*' | sort
+	find netpolicy dataplane ctl tools -name '*.c' "$@" | sort
 }
 
-check() { # FILE.c
-	o=$out/${1%.c}.o
-	mkdir -p "${o%/*}"
-	"$zig" -m ziglang cc -target x86_64-freebsd -std=gnu17 -D_GNU_SOURCE \
-	    '-DCOP_VERSION="0"' -I. -Inetpolicy -Idataplane -isystem "$inc" -isystem build/proto \
-	    -Wall -Wextra -Werror -c "$1" -o "$o" 2>"$o.log" || {
-		echo "freebsd-check: $1"
-		head -n 12 "$o.log"
-		return 1
-	}
-}
-
-if [ "${1:-}" = -one ]; then # what we start ourselves with, below
-	check "$2"
-	exit
-fi
-gather
-# shellcheck disable=SC2046
-[ $# -gt 0 ] || set -- $(sources)
-# zig spends its time in starting, so more than one at once.
-printf '%s\n' "$@" | xargs -P 2 -n 1 "$0" -one || {
-	echo "freebsd-check: not all files compile for FreeBSD" >&2
+compile() { # DIRECTORY FILE.c...
+	o=$1
+	shift
+	printf '%s\n' "$@" | sed "s|\(.*\)\.c$|$o/\1.o|" |
+		xargs make --no-print-directory -s -k -j2 OS=freebsd O="$o" \
+		    CC=tools/zig-cc libs.dir=$libs >"$o.log" 2>&1 && return
+	grep -v '^make' "$o.log" | head -n 24 >&2
+	echo "freebsd-check: not all files compile for FreeBSD ${FREEBSD:-15.0}" >&2
 	exit 1
 }
+
+for zig in build/zig/lib/python3*/site-packages/ziglang/zig; do :; done
+[ -x "$zig" ] || {
+	echo "freebsd-check: no zig: run tools/setup" >&2
+	exit 1
+}
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES
+gather
+if [ $# -gt 0 ]; then
+	compile build/freebsd-check "$@"
+	exit
+fi
+# shellcheck disable=SC2046
+compile build/freebsd-check $(sources -not -path '*/linux/*')
+export FREEBSD=14.0
+# shellcheck disable=SC2046
+compile build/freebsd-check-14 $(sources -path '*/freebsd/*')
