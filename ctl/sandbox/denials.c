@@ -254,8 +254,17 @@ sandbox_denials(struct sandbox *sb)
 /* --- the channel -----------------------------------------------------------
  */
 
+/* pf says no generation: then it is that which holds. */
+static uint32_t
+gen_of(const struct sandbox *sb, const struct denial *d)
+{
+	if (d->gen != 0)
+		return d->gen;
+	return (int64_t)(d->at_us / 1000) < sb->r.started_ms ? 0 : sb->r.gen;
+}
+
 static void
-take_one(struct engine *en, const struct denial *d)
+take_one(struct engine *en, struct denial *d)
 {
 	uint32_t index;
 	struct sandbox *sb;
@@ -265,8 +274,11 @@ take_one(struct engine *en, const struct denial *d)
 		return;
 	index = en->by_slot[d->slot];
 	sb = index == 0 ? NULL : en->v[index];
+	if (sb == NULL)
+		return;
+	d->gen = gen_of(sb, d);
 	/* It was its predecessor's. */
-	if (sb == NULL || d->gen < sb->denials.tenant)
+	if (d->gen < sb->denials.tenant)
 		return;
 	add(&sb->denials, d);
 }

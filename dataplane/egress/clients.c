@@ -36,7 +36,7 @@ client_find(
 	if (peer->sa_family == AF_INET6 && !g->ipv6)
 		return NULL;
 	if (address_of(peer, &from) < 0 || address_of(local, &to) < 0 ||
-	    !np_prefix_has(net, from) || !np_prefix_has(net, to))
+	    !np_prefix_has(net, from) || !pktinfo_is_ours(g, to))
 		return NULL;
 	/* Two addresses a slot, as link/addr.h has it. */
 	slot = (from.n - net->addr) / 2;

@@ -2,8 +2,9 @@
  * denial_msg.h - what coppice-egressd tells coppice-apid of packets that were
  * denied.
  *
- * The kernel hands copies of them to a netlink socket (NFLOG, group 1919) that
- * `coppice-privd rules` opened; apid passes it on, egressd reads it: it parses
+ * The kernel hands copies of them to a descriptor that `coppice-privd rules`
+ * opened (netlink: NFLOG, group 1919; on FreeBSD bpf on pflog0); apid passes it
+ * on, egressd reads it: it parses
  * what sandboxes send and holds nothing worth having.  Over one seqpkt
  * channel; every message starts with a struct denial_hdr.
  */
@@ -32,7 +33,7 @@ struct denial_hdr {
 struct denial {
 	uint64_t at_us; /* since 1970: when the packet was judged */
 	uint32_t slot;
-	uint32_t gen;	/* under which it was denied */
+	uint32_t gen;	/* under which it was denied; 0: not said */
 	uint8_t to[16]; /* network order; IPv4 in the first four */
 	uint16_t port;	/* 0 where the protocol has none */
 	uint16_t from_port;

@@ -10,9 +10,8 @@
 #include "io/log.h"
 
 enum {
-	IN_BYTES = 64 * 1024, /* the kernel's messages are smaller */
-	ROUND = 32,	      /* then the resolver has its turn */
-	QUEUE_MAX = 8,	      /* batches that apid has not taken */
+	ROUND = 32,    /* then the resolver has its turn */
+	QUEUE_MAX = 8, /* batches that apid has not taken */
 };
 
 static void
@@ -20,7 +19,7 @@ source_close(struct denied *d)
 {
 	loop_io_stop(&d->source);
 	drop_fd(&d->source.fd);
-	d->counting = false;
+	d->state = (struct source){ 0 };
 	d->n = 0;
 }
 
@@ -57,13 +56,8 @@ flush(struct denied *d)
 }
 
 static void
-note(struct denied *d, const struct denial *x, uint32_t seq)
+note(struct denied *d, const struct denial *x)
 {
-	/* What the kernel counted and we never saw found no room here. */
-	if (d->counting)
-		d->dropped += seq - d->next_seq;
-	d->counting = true;
-	d->next_seq = seq + 1;
 	d->batch[d->n] = *x;
 	if (x->at_us == 0)
 		d->batch[d->n].at_us = now_us();
@@ -74,25 +68,27 @@ note(struct denied *d, const struct denial *x, uint32_t seq)
 static void
 take_all(struct denied *d, const uint8_t *p, size_t n)
 {
-	struct nflog_in in = { p, n };
-	enum nflog_rc rc;
+	struct denial_in in = { p, n };
+	enum denial_rc rc;
 	struct denial x;
-	uint32_t seq = 0;
 
-	while ((rc = nflog_next(&d->nets, &in, &x, &seq)) != NFLOG_END)
-		if (rc == NFLOG_DENIAL)
-			note(d, &x, seq);
+	while ((rc = source_next(&d->state, &d->nets, &in, &x)) != DENIED_END) {
+		d->dropped += d->state.lost;
+		d->state.lost = 0;
+		if (rc == DENIED_ONE)
+			note(d, &x);
+	}
 }
 
 static void
 on_source(struct loop_io *w, unsigned events)
 {
 	struct denied *d = container_of(w, struct denied, source);
-	static uint8_t in[IN_BYTES];
+	static uint8_t in[SOURCE_BYTES];
 
 	(void)events;
 	for (int i = 0; i < ROUND && w->fd >= 0; i++) {
-		ssize_t n = recv(w->fd, in, sizeof(in), MSG_DONTWAIT);
+		ssize_t n = source_read(&d->state, w->fd, in);
 
 		if (n < 0 && (errno == EINTR || errno == ENOBUFS))
 			continue;

@@ -5,17 +5,16 @@
 #ifndef EGRESS_DENIED_H
 #define EGRESS_DENIED_H
 
-#include "egress/nflog.h"
+#include "egress/source.h"
 #include "io/loop.h"
 #include "io/seqpkt.h"
 
 struct denied {
-	struct nflog_nets nets; /* set first */
+	struct denial_nets nets; /* set first */
 	struct loop *loop;
 	struct seqpkt chan; /* to apid */
 	struct loop_io source;
-	bool counting; /* next_seq is known */
-	uint32_t next_seq;
+	struct source state;
 	uint32_t dropped; /* since the last batch that was sent */
 	uint16_t n;
 	struct denial batch[DENIAL_BATCH_MAX];

@@ -84,6 +84,9 @@ int pktinfo_enable(int fd, int family);
 /* As recvfrom; *local is where it was sent to. */
 ssize_t pktinfo_recv(int fd, void *p, size_t cap, struct sockaddr_storage *peer,
     struct sockaddr_storage *local);
+/* Where a redirected query arrives: an address of the sandboxes' network, or
+ * the one of ours that the rules lead it to. */
+bool pktinfo_is_ours(const struct egress *g, struct np_addr local);
 /* As sendto, from *local. */
 ssize_t pktinfo_send(int fd, const void *p, size_t n,
     const struct sockaddr_storage *peer, const struct sockaddr_storage *local);

@@ -158,7 +158,7 @@ run(struct egress *g, struct err *e)
 		return -1;
 	(void)signal(SIGPIPE, SIG_IGN);
 	loop_signal_start(g->loop, &term, SIGTERM);
-	denied.nets = (struct nflog_nets){ g->net4, g->net6, g->ipv6 };
+	denied.nets = (struct denial_nets){ g->net4, g->net6, g->ipv6 };
 	denied_init(&denied, g->loop);
 	open_all(g);
 	g->sweep.on_time = on_sweep;

@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static const struct nflog_nets nets = {
+static const struct denial_nets nets = {
 	.net4 = { (np_u128)0x0a4e0000, NP_V4, 16 },
 	.net6 = { (np_u128)0xfd77 << 112, NP_V6, 64 },
 	.ipv6 = true,
@@ -38,7 +38,7 @@ check_cut(const uint8_t *packet, size_t n, const struct denial *whole)
 		if (copy == NULL)
 			return;
 		memcpy(copy, packet, cut);
-		if (nflog_packet(&nets, copy, cut, &d)) {
+		if (denial_packet(&nets, copy, cut, &d)) {
 			check(&d);
 			if (d.slot != whole->slot || d.len != whole->len ||
 			    d.inbound != whole->inbound ||
@@ -55,21 +55,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	uint8_t *copy = malloc(n == 0 ? 1 : n);
 	struct denial d = { .slot = 0 };
-	struct nflog_in in = { copy, n };
-	enum nflog_rc rc;
+	struct denial_in in = { copy, n };
+	enum denial_rc rc;
 	uint32_t seq;
 
 	if (copy == NULL)
 		return 0;
 	memcpy(copy, data, n); /* with no byte to spare behind it */
-	if (nflog_packet(&nets, copy, n, &d)) {
+	if (denial_packet(&nets, copy, n, &d)) {
 		check(&d);
 		check_cut(copy, n, &d);
 	}
-	while ((rc = nflog_next(&nets, &in, &d, &seq)) != NFLOG_END) {
+	while ((rc = nflog_next(&nets, &in, &d, &seq)) != DENIED_END) {
 		if (in.p + in.n != copy + n)
 			abort();
-		if (rc == NFLOG_DENIAL)
+		if (rc == DENIED_ONE)
 			check(&d);
 	}
 	free(copy);

@@ -7,7 +7,7 @@
 
 #include "tests/t.h"
 
-static struct nflog_nets nets;
+static struct denial_nets nets;
 
 /* --- packets ----------------------------------------------------------------
  */
@@ -63,7 +63,7 @@ parse(const struct packet *p, size_t n, struct denial *out)
 
 	memcpy(copy, p->b, n);
 	*out = (struct denial){ .slot = 0 };
-	ok = nflog_packet(&nets, copy, n, out);
+	ok = denial_packet(&nets, copy, n, out);
 	free(copy);
 	return ok;
 }
@@ -280,7 +280,7 @@ static void
 frames(void)
 {
 	struct packet a, b, both;
-	struct nflog_in in;
+	struct denial_in in;
 	struct denial d;
 	uint32_t seq = 0;
 
@@ -289,28 +289,28 @@ frames(void)
 	end(&b);
 	both = a;
 	add(&both, b.b, b.n);
-	in = (struct nflog_in){ both.b, both.n };
-	CHECK(nflog_next(&nets, &in, &d, &seq) == NFLOG_DENIAL);
+	in = (struct denial_in){ both.b, both.n };
+	CHECK(nflog_next(&nets, &in, &d, &seq) == DENIED_ONE);
 	CHECK(seq == 41 && d.gen == 0x101 && d.slot == 7 && d.port == 443);
 	CHECK(d.at_us == 1700000000123456);
-	CHECK(nflog_next(&nets, &in, &d, &seq) == NFLOG_OTHER);
-	CHECK(nflog_next(&nets, &in, &d, &seq) == NFLOG_END);
+	CHECK(nflog_next(&nets, &in, &d, &seq) == DENIED_OTHER);
+	CHECK(nflog_next(&nets, &in, &d, &seq) == DENIED_END);
 
 	/* Cut short: never a look past the end, and nothing half. */
 	for (size_t n = 0; n < a.n; n++) {
 		uint8_t *copy = malloc(n + 1);
 
 		memcpy(copy, a.b, n);
-		in = (struct nflog_in){ copy, n };
-		CHECK(nflog_next(&nets, &in, &d, &seq) == NFLOG_END);
+		in = (struct denial_in){ copy, n };
+		CHECK(nflog_next(&nets, &in, &d, &seq) == DENIED_END);
 		free(copy);
 	}
 	/* Nobody's packet is passed over, not an end. */
 	whole(&a, "8.8.8.8");
 	a.b[a.n - 40 + 15] = 14;
-	in = (struct nflog_in){ a.b, a.n };
-	CHECK(nflog_next(&nets, &in, &d, &seq) == NFLOG_OTHER);
-	CHECK(nflog_next(&nets, &in, &d, &seq) == NFLOG_END);
+	in = (struct denial_in){ a.b, a.n };
+	CHECK(nflog_next(&nets, &in, &d, &seq) == DENIED_OTHER);
+	CHECK(nflog_next(&nets, &in, &d, &seq) == DENIED_END);
 }
 
 int

@@ -65,42 +65,21 @@ pktinfo_recv(int fd, void *p, size_t cap, struct sockaddr_storage *peer,
 	return n;
 }
 
+/* The sockets are bound to the one address that queries are led to. */
 ssize_t
 pktinfo_send(int fd, const void *p, size_t n,
     const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
-	union control ctl;
-	struct iovec v = { unconst(p), n };
-	struct sockaddr_storage to = *peer;
-	struct msghdr m = { .msg_name = &to,
-		.msg_namelen = peer->ss_len,
-		.msg_iov = &v,
-		.msg_iovlen = 1,
-		.msg_control = &ctl };
-	struct cmsghdr *c;
-	struct in6_pktinfo i6;
+	(void)local;
+	return sendto(fd, p, n, MSG_NOSIGNAL,
+	    (const struct sockaddr *)(const void *)peer, peer->ss_len);
+}
 
-	memset(&ctl, 0, sizeof(ctl));
-	if (peer->ss_family == AF_INET) {
-		const struct sockaddr_in *s4 = (const void *)local;
-
-		m.msg_controllen = CMSG_SPACE(sizeof(s4->sin_addr));
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = IPPROTO_IP;
-		c->cmsg_type = IP_SENDSRCADDR;
-		c->cmsg_len = CMSG_LEN(sizeof(s4->sin_addr));
-		memcpy(CMSG_DATA(c), &s4->sin_addr, sizeof(s4->sin_addr));
-	} else {
-		const struct sockaddr_in6 *s6 = (const void *)local;
-
-		memset(&i6, 0, sizeof(i6));
-		i6.ipi6_addr = s6->sin6_addr;
-		m.msg_controllen = CMSG_SPACE(sizeof(i6));
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = IPPROTO_IPV6;
-		c->cmsg_type = IPV6_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(i6));
-		memcpy(CMSG_DATA(c), &i6, sizeof(i6));
-	}
-	return sendmsg(fd, &m, MSG_NOSIGNAL);
+/* pf leads IPv4 to 127.0.0.1, IPv6 to the resolver's own address. */
+bool
+pktinfo_is_ours(const struct egress *g, struct np_addr local)
+{
+	if (local.family == NP_V6)
+		return np_prefix_has(&g->net6, local);
+	return local.n == (np_u128)0x7f000001;
 }

@@ -108,3 +108,11 @@ pktinfo_send(int fd, const void *p, size_t n,
 	}
 	return sendmsg(fd, &m, MSG_NOSIGNAL);
 }
+
+/* The redirection keeps what is the slot's own end. */
+bool
+pktinfo_is_ours(const struct egress *g, struct np_addr local)
+{
+	return np_prefix_has(
+	    local.family == NP_V4 ? &g->net4 : &g->net6, local);
+}
