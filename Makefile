@@ -189,8 +189,7 @@ envd.cflags  := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
                 -Inetpolicy -Idataplane $(include) -Os -g \
                 -ffunction-sections -fdata-sections -fno-pie \
                 -fno-asynchronous-unwind-tables $(warnings)
-envd.main    := $(wildcard dataplane/envd/envd_main.c dataplane/envd/$(OS)/envd_main.c)
-envd.srcs    := $(call srcs,envd) $(envd.main) \
+envd.srcs    := $(call srcs,envd) dataplane/envd/envd_main.c \
                 $(call srcs,http) $(call srcs,base) \
                 $(filter dataplane/io/inside.c dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 envd.objs    := $(patsubst %.c,$O/envd/%.o,$(envd.srcs)) \
@@ -214,7 +213,7 @@ $O/bin/envd: $(envd.objs)
 	$(Q)$(CC) $(static) -Wl,--gc-sections $(LDFLAGS) -o $@.full $^ \
 	    -lev -ljansson -lmd -lz -lprotobuf-c -lm
 	$(Q)$(STRIP) -o $@ $@.full
-programs += $(if $(envd.main),$O/bin/envd)
+programs += $O/bin/envd
 
 # So is coppice-code, which runs in a template's root, whatever is there.
 code.main    := $(wildcard dataplane/code/code_main.c dataplane/code/$(OS)/code_main.c)

@@ -61,7 +61,7 @@ struct boot {
 };
 
 struct metrics_last {
-	uint64_t cpu_ticks;
+	uint64_t cpu_us;
 	struct mono at;
 };
 

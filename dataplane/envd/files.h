@@ -20,8 +20,11 @@ void files_sign(const char *path, const char *op, const char *user,
  * nobody else in the sandbox could open either.
  */
 int files_refused(int fd, const struct stat *st);
-/* The second of these alone. */
+/* The second of these alone: linux/files_own.c, freebsd/files_own.c. */
 int files_own(int fd, const struct stat *st);
+/* All that is left of one behind another; -1 with errno.  linux/append.c,
+ * freebsd/append.c. */
+int files_append(int to, int from);
 /* The user of the `username` parameter, else the default.  False: refused. */
 bool files_user(struct http_req *r, const struct envd *d, struct user *u);
 

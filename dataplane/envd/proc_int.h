@@ -111,12 +111,25 @@ struct spawn {
 	bool tty;
 	int err; /* out: what happened before the program was looked for */
 };
-/* The pid, or -1: s->err is 0 if even the clone failed. */
+/* The pid, or -1: s->err is 0 if even the fork failed. */
 pid_t proc_spawn(struct spawn *s);
-/* Of /proc/self/oom_score_adj, open both ways; stays open. */
-void proc_spawn_oom(int fd);
-/* Once, before the first. */
-int proc_spawn_guard(struct err *e);
+void proc_child(struct spawn *s) __attribute__((noreturn));
+
+/* linux/proc_fork.c, freebsd/proc_fork.c */
+/* Once, before the first.  oom_fd: our score, open both ways, or -1. */
+int proc_fork_set_up(int oom_fd, struct err *e);
+/* A child that runs proc_child(); -1 with errno. */
+pid_t proc_fork(struct spawn *s);
+/* In the child, where nothing of the parent's memory may change: a signal's
+ * default, and the identity that it is to have. */
+void proc_fork_default(int sig);
+int proc_fork_become(const struct spawn *s);
+
+/* linux/proc_ends.c, freebsd/proc_ends.c: -1 with errno. */
+/* A terminal of the user's: our end, which does not block, and the other. */
+int proc_tty(const struct user *u, int *ours, int *theirs);
+/* That the user may open his own /dev/stdout. */
+int proc_pipe_give(int fd, const struct user *u);
 
 /* proc_start.c */
 /* Runs what a StartRequest says, for nobody yet; NULL and why. */

@@ -83,25 +83,25 @@ proc_drain(struct proc *p)
 static const char *
 signal_text(int sig, char to[32])
 {
-	static const char *const names[SIGTERM + 1] = {
-		[1] = "hangup",
-		[2] = "interrupt",
-		[3] = "quit",
-		[4] = "illegal instruction",
-		[5] = "trace/breakpoint trap",
-		[6] = "aborted",
-		[7] = "bus error",
-		[8] = "floating point exception",
-		[9] = "killed",
-		[10] = "user defined signal 1",
-		[11] = "segmentation fault",
-		[12] = "user defined signal 2",
-		[13] = "broken pipe",
-		[14] = "alarm clock",
-		[15] = "terminated",
+	static const char *const names[] = {
+		[SIGHUP] = "hangup",
+		[SIGINT] = "interrupt",
+		[SIGQUIT] = "quit",
+		[SIGILL] = "illegal instruction",
+		[SIGTRAP] = "trace/breakpoint trap",
+		[SIGABRT] = "aborted",
+		[SIGBUS] = "bus error",
+		[SIGFPE] = "floating point exception",
+		[SIGKILL] = "killed",
+		[SIGUSR1] = "user defined signal 1",
+		[SIGSEGV] = "segmentation fault",
+		[SIGUSR2] = "user defined signal 2",
+		[SIGPIPE] = "broken pipe",
+		[SIGALRM] = "alarm clock",
+		[SIGTERM] = "terminated",
 	};
 
-	if (sig <= 0 || sig > SIGTERM) {
+	if (sig <= 0 || (size_t)sig >= countof(names) || names[sig] == NULL) {
 		(void)snprintf(to, 32, "signal %d", sig);
 		return to;
 	}

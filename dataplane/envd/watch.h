@@ -35,7 +35,8 @@ struct watch {
 	size_t ndirs, capdirs;
 };
 
-/* Set the callbacks first.  ERR_NOTFOUND, ERR_INVALID or ERR_SYS. */
+/* Set the callbacks first.  ERR_NOTFOUND, ERR_INVALID, ERR_SYS,
+ * or ERR_UNSUPPORTED where the system has no inotify. */
 int watch_open(struct watch *w, struct loop *l, const char *path,
     bool network_too, struct err *e);
 void watch_close(struct watch *w);

@@ -5,18 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "envd/entry.h"
 #include "envd/text.h"
-
-#define MASK                                                                   \
-	(IN_CREATE | IN_MODIFY | IN_DELETE | IN_DELETE_SELF | IN_MOVED_TO |    \
-	    IN_MOVED_FROM | IN_MOVE_SELF | IN_ATTRIB)
+#include "envd/watch_sys.h"
 
 /* --- which directories ----------------------------------------------------*/
 
@@ -95,7 +90,7 @@ known_again(struct watch *w, struct watched_dir *x, const char *path)
 static int
 add_dir(struct watch *w, const char *path, struct err *e)
 {
-	int wd = inotify_add_watch(w->io.fd, path, MASK | IN_ONLYDIR);
+	int wd = watch_sys_add(w->io.fd, path);
 	struct watched_dir *x;
 	char *fresh;
 
@@ -217,17 +212,17 @@ told_by_parent(const struct watch *w, const char *path)
 static void
 one_event(struct watch *w, const char *path, uint32_t mask)
 {
-	if (mask & (IN_CREATE | IN_MOVED_TO))
+	if (mask & (SEEN_CREATE | SEEN_MOVED_TO))
 		emit(w, path, "CREATE", true);
 	if (w->dead)
 		return;
-	if (mask & (IN_MOVED_FROM | IN_MOVE_SELF))
+	if (mask & (SEEN_MOVED_FROM | SEEN_MOVE_SELF))
 		emit(w, path, "RENAME", false);
-	if (!w->dead && (mask & IN_ATTRIB))
+	if (!w->dead && (mask & SEEN_ATTRIB))
 		emit(w, path, "CHMOD", true);
-	if (!w->dead && (mask & IN_MODIFY))
+	if (!w->dead && (mask & SEEN_MODIFY))
 		emit(w, path, "WRITE", true);
-	if (!w->dead && (mask & (IN_DELETE | IN_DELETE_SELF)))
+	if (!w->dead && (mask & (SEEN_DELETE | SEEN_DELETE_SELF)))
 		emit(w, path, "REMOVE", false);
 }
 
@@ -284,25 +279,25 @@ static void
 root_moved(struct watch *w)
 {
 	for (size_t i = 0; i < w->ndirs; i++)
-		(void)inotify_rm_watch(w->io.fd, w->dirs[i].wd);
+		watch_sys_remove(w->io.fd, w->dirs[i].wd);
 	emit(w, w->root, "RENAME", false);
 }
 
 static void
-handle(struct watch *w, const struct inotify_event *ev)
+handle(struct watch *w, const struct seen *ev)
 {
 	const struct watched_dir *x = dir_of(w, ev->wd);
 	autofree char *path = NULL;
 	int rc = 0, left = WATCH_TOLD_MAX;
 	struct err e;
 
-	if (ev->mask & IN_Q_OVERFLOW) {
+	if (ev->mask & SEEN_OVERFLOW) {
 		die(w, "queue or buffer overflow");
 		return;
 	}
 	if (x == NULL)
 		return;
-	if (ev->mask & IN_IGNORED) {
+	if (ev->mask & SEEN_IGNORED) {
 		forget(w, ev->wd);
 		return;
 	}
@@ -311,9 +306,9 @@ handle(struct watch *w, const struct inotify_event *ev)
 		ev->len > 0 && x->path[1] != '\0' ? "/" : "",
 		ev->len > 0 ? ev->name : "") < 0)
 		return;
-	if ((ev->mask & IN_DELETE_SELF) && told_by_parent(w, path))
+	if ((ev->mask & SEEN_DELETE_SELF) && told_by_parent(w, path))
 		return;
-	if (ev->mask & IN_MOVE_SELF) {
+	if (ev->mask & SEEN_MOVE_SELF) {
 		/* The parent tells, and knows the new name. */
 		if (w->recursive && strcmp(path, w->root) != 0)
 			return;
@@ -321,10 +316,10 @@ handle(struct watch *w, const struct inotify_event *ev)
 			root_moved(w);
 			return;
 		}
-		(void)inotify_rm_watch(w->io.fd, ev->wd);
+		watch_sys_remove(w->io.fd, ev->wd);
 	}
-	if (w->recursive && (ev->mask & IN_ISDIR) &&
-	    (ev->mask & (IN_CREATE | IN_MOVED_TO)))
+	if (w->recursive && (ev->mask & SEEN_ISDIR) &&
+	    (ev->mask & (SEEN_CREATE | SEEN_MOVED_TO)))
 		rc = add_dir(w, path, &e);
 	if (rc < 0 && e.sys_errno != ENOENT && e.sys_errno != ENOTDIR) {
 		die(w, e.msg);
@@ -340,13 +335,12 @@ on_readable(struct loop_io *io, unsigned events)
 {
 	struct watch *w = container_of(io, struct watch, io);
 	static char chunk[16 * 1024]
-	    __attribute__((aligned(__alignof__(struct inotify_event))));
+	    __attribute__((aligned(__alignof__(struct seen))));
 	ssize_t n = read(io->fd, chunk, sizeof(chunk));
 
 	(void)events;
 	for (char *at = chunk; n > 0 && at < chunk + n && !w->dead;) {
-		const struct inotify_event *ev =
-		    (const struct inotify_event *)(const void *)at;
+		const struct seen *ev = (const struct seen *)(const void *)at;
 
 		at += sizeof(*ev) + ev->len;
 		handle(w, ev);
@@ -362,21 +356,6 @@ watch_read_now(struct watch *w)
 
 /* --- life -----------------------------------------------------------------*/
 
-static bool
-is_network(const char *path)
-{
-	static const uint32_t magic[] = { 0x6969, 0xff534d42, 0x517b,
-		0xfe534d42, 0x65735546 };
-	struct statfs s;
-
-	if (statfs(path, &s) < 0)
-		return false;
-	for (size_t i = 0; i < countof(magic); i++)
-		if ((uint32_t)s.f_type == magic[i])
-			return true;
-	return false;
-}
-
 static int
 check(const char *path, bool network_too, struct err *e)
 {
@@ -391,7 +370,7 @@ check(const char *path, bool network_too, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(
 		    e, ERR_INVALID, "path %.200s not a directory", path);
-	if (!network_too && is_network(path))
+	if (!network_too && watch_sys_network(path))
 		return err_set(e, ERR_INVALID,
 		    "path %.128s is on a network file system, where watching "
 		    "misses events",
@@ -412,8 +391,14 @@ watch_open(struct watch *w, struct loop *l, const char *path, bool network_too,
 	(void)snprintf(root, sizeof(root), "%s", path);
 	path_clean(root);
 	w->root = strdup(root);
-	w->io.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	w->io.fd = watch_sys_open();
 	w->io.on_ready = on_readable;
+	if (w->io.fd < 0 && errno == ENOSYS) {
+		err_set(e, ERR_UNSUPPORTED,
+		    "this system's kernel has no inotify to watch with");
+		watch_close(w);
+		return -1;
+	}
 	if (w->root == NULL || w->io.fd < 0) {
 		err_sys(e, "error creating watcher");
 		watch_close(w);

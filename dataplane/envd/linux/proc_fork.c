@@ -1,24 +1,15 @@
-/*
- * Starting a program, fast: the child borrows our memory until it executes, as
- * vfork does, but on a stack of its own.  So it must not allocate, must not
- * return, and may touch nothing but its stack and *s.
- */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/own.h"
 #include "envd/proc_int.h"
 #include "io/log.h"
 
@@ -30,82 +21,6 @@ enum {
 	GUARD_AGAIN_MS = 2,
 	GUARD_TIMES = 1500,
 };
-
-static void
-say(const char *s)
-{
-	if (write(STDERR_FILENO, s, strlen(s)) < 0)
-		return; /* nobody listens */
-}
-
-static void __attribute__((noreturn)) give_up(struct spawn *s, int err)
-{
-	/* No program could be run so: it is the request that is wrong. */
-	if (err == E2BIG) {
-		s->err = err;
-		_exit(126);
-	}
-	say("exec: ");
-	say(s->cmd);
-	say(": ");
-	if (err == ENOENT || err == ENOTDIR)
-		say("not found");
-	else if (err == EACCES)
-		say("Permission denied");
-	else
-		say("cannot execute");
-	say("\n");
-	_exit(err == ENOENT || err == ENOTDIR ? 127 : 126);
-}
-
-/* A script without a first line that names its interpreter is sh's. */
-static void
-try_exec(const struct spawn *s, char *path)
-{
-	char *keep = s->argv[0];
-
-	(void)execve(path, s->argv, s->envp);
-	if (errno != ENOEXEC)
-		return;
-	s->argv[-1] = unconst("/bin/sh");
-	s->argv[0] = path;
-	(void)execve("/bin/sh", s->argv - 1, s->envp);
-	s->argv[0] = keep;
-}
-
-static int
-search(const struct spawn *s)
-{
-	char path[PATH_MAX];
-	size_t len = strlen(s->cmd);
-	const char *at = s->path;
-	int err = ENOENT;
-
-	if (len == 0 || len >= sizeof(path))
-		return ENOENT;
-	if (strchr(s->cmd, '/') != NULL) {
-		memcpy(path, s->cmd, len + 1);
-		try_exec(s, path);
-		return errno;
-	}
-	for (;;) {
-		size_t n = strcspn(at, ":");
-
-		if (n + 1 + len < sizeof(path)) {
-			memcpy(path, at, n);
-			path[n] = '/';
-			memcpy(path + n + (n > 0), s->cmd, len + 1);
-			try_exec(s, path);
-			if (errno == EACCES)
-				err = EACCES;
-			else if (errno != ENOENT && errno != ENOTDIR)
-				return errno;
-		}
-		if (at[n] == '\0')
-			return err;
-		at += n + 1;
-	}
-}
 
 /* --- who dies first when memory is short ---------------------------------*/
 
@@ -120,11 +35,15 @@ static struct {
  * Our own score, as init opened it: to us, whom nobody may look at, the file
  * is the host's.
  */
-void
-proc_spawn_oom(int fd)
+static void
+open_score(int fd)
 {
-	ssize_t n = fd >= 0 ? pread(fd, oom.ours, sizeof(oom.ours) - 1, 0) : -1;
+	ssize_t n;
 	int score;
+
+	if (fd < 0)
+		fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	n = fd >= 0 ? pread(fd, oom.ours, sizeof(oom.ours) - 1, 0) : -1;
 
 	if (n <= 0)
 		return;
@@ -188,8 +107,8 @@ guard_arm(bool on)
 		(void)timerfd_settime(guard.timer, 0, &at, NULL);
 }
 
-int
-proc_spawn_guard(struct err *e)
+static int
+start_guard(struct err *e)
 {
 	pthread_attr_t attr;
 	sigset_t all, old;
@@ -213,12 +132,29 @@ proc_spawn_guard(struct err *e)
 	return err_sys(e, "thread");
 }
 
-/* --- in the child ---------------------------------------------------------*/
+int
+proc_fork_set_up(int oom_fd, struct err *e)
+{
+	if (start_guard(e) < 0)
+		return -1;
+	open_score(oom_fd);
+	return 0;
+}
+
+/* --- the child ------------------------------------------------------------*/
+
+void
+proc_fork_default(int sig)
+{
+	(void)signal(sig, SIG_DFL);
+}
 
 /* The libc's own would want to tell other threads; there are none. */
-static int
-become(const struct user *u)
+int
+proc_fork_become(const struct spawn *s)
 {
+	const struct user *u = s->u;
+
 	if (syscall(SYS_setgroups, u->ngroups, u->groups) < 0)
 		return -1;
 	if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
@@ -227,52 +163,19 @@ become(const struct user *u)
 }
 
 static int
-set_up(const struct spawn *s)
-{
-	if (s->tty && setsid() < 0)
-		return -1;
-	for (int i = 0; i < 3; i++)
-		if (dup2(s->fd[i], i) < 0)
-			return -1;
-	if (s->tty && ioctl(0, TIOCSCTTY, 0) < 0)
-		return -1;
-	if (setrlimit(RLIMIT_NOFILE, s->nofile) < 0)
-		return -1;
-	if (become(s->u) < 0)
-		return -1;
-	return chdir(s->cwd);
-}
-
-static int
 child(void *arg)
 {
-	static const int ours[] = { SIGCHLD, SIGPIPE, SIGTERM, SIGINT, SIGHUP };
-	struct spawn *s = arg;
-	sigset_t none;
-
-	/* Our handlers must not run here: their memory is the parent's. */
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		(void)signal(ours[i], SIG_DFL);
-	if (set_up(s) < 0) {
-		s->err = errno;
-		_exit(127);
-	}
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	give_up(s, search(s));
+	proc_child(arg);
 }
 
+/* On a stack of its own. */
 pid_t
-proc_spawn(struct spawn *s)
+proc_fork(struct spawn *s)
 {
 	static char stack[STACK_BYTES] __attribute__((aligned(16)));
-	sigset_t all, old;
 	pid_t pid;
 	int keep;
 
-	s->err = 0;
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_BLOCK, &all, &old);
 	set_score(oom.theirs);
 	guard_arm(true);
 	pid = clone(child, stack + sizeof(stack),
@@ -282,11 +185,6 @@ proc_spawn(struct spawn *s)
 	__atomic_store_n(&guard.child, 0, __ATOMIC_SEQ_CST);
 	guard_arm(false);
 	set_score(oom.ours);
-	(void)sigprocmask(SIG_SETMASK, &old, NULL);
-	if (pid > 0 && s->err != 0) {
-		(void)waitpid(pid, NULL, 0);
-		return -1;
-	}
 	errno = keep;
 	return pid;
 }

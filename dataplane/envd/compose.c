@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,13 +42,10 @@ append(int to, const char *path)
 {
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
-	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || files_refused(fd, &st) < 0)
 		return -1;
-	while ((n = sendfile(to, fd, NULL, 1 << 30)) > 0)
-		;
-	return n < 0 ? -1 : 0;
+	return files_append(to, fd);
 }
 
 /* The exit status: an errno, or 0. */

@@ -1,21 +1,23 @@
-/* Metadata of files: extended attributes user.e2b.KEY. */
+/* Metadata of files: extended attributes e2b.KEY, on Linux user.e2b.KEY. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/xattr.h>
 
 #include "base/own.h"
+#include "envd/attr.h"
 #include "envd/entry.h"
 #include "envd/text.h"
 
-#define PREFIX	   "user.e2b."
+#define PREFIX	   "e2b."
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
 #define HEADER	   "X-Metadata-"
 #define HEADER_LEN (sizeof(HEADER) - 1)
 
-enum { NAMES_MAX = 64 * 1024, VALUE_MAX = 64 * 1024 };
+enum { VALUE_MAX = 64 * 1024, COUNTED = 5 /* "user.", wherever we are */ };
+
+_Static_assert(PREFIX_LEN + META_KEY_MAX <= ATTR_NAME_MAX, "names fit");
 
 static int
 put_one(struct buf *b, const char *path, const char *name, bool *any,
@@ -23,7 +25,7 @@ put_one(struct buf *b, const char *path, const char *name, bool *any,
 {
 	autofree char *value = malloc(VALUE_MAX);
 	const char *key = name + PREFIX_LEN;
-	ssize_t n = value != NULL ? getxattr(path, name, value, VALUE_MAX) : -1;
+	ssize_t n = value != NULL ? attr_get(path, name, value, VALUE_MAX) : -1;
 	int rc = 0;
 
 	if (n < 0 || !utf8_valid(value, (size_t)n) ||
@@ -41,22 +43,31 @@ put_one(struct buf *b, const char *path, const char *name, bool *any,
 	return rc == 0 ? json_put_n(b, value, (size_t)n) : rc;
 }
 
+/* Of a list of names, the first, and those behind it: metadata, or NULL. */
+static const char *
+first(const char *names)
+{
+	while (*names != '\0' && strncmp(names, PREFIX, PREFIX_LEN) != 0)
+		names += strlen(names) + 1;
+	return *names != '\0' ? names : NULL;
+}
+
+static const char *
+next(const char *name)
+{
+	return first(name + strlen(name) + 1);
+}
+
 int
 meta_put(struct buf *b, const char *before, const char *path)
 {
-	autofree char *names = NULL;
-	ssize_t n = listxattr(path, NULL, 0);
+	autofree char *names = attr_names(path, -1);
 	bool any = false;
 
-	if (n <= 0 || n > NAMES_MAX)
-		return 0;
-	names = malloc((size_t)n);
 	if (names == NULL)
 		return 0;
-	n = listxattr(path, names, (size_t)n);
-	for (ssize_t i = 0; i < n; i += (ssize_t)strlen(names + i) + 1)
-		if (strncmp(names + i, PREFIX, PREFIX_LEN) == 0 &&
-		    put_one(b, path, names + i, &any, before) < 0)
+	for (const char *n = first(names); n != NULL; n = next(n))
+		if (put_one(b, path, n, &any, before) < 0)
 			return -1;
 	return any ? buf_puts(b, "}") : 0;
 }
@@ -103,7 +114,7 @@ add(struct meta *m, const char *name, const char *value, size_t *total,
 		    "metadata '%.64s' is not printable ASCII", key);
 	if (have_key(m, key))
 		return 0; /* the first one holds */
-	*total += PREFIX_LEN + len + strlen(value);
+	*total += COUNTED + PREFIX_LEN + len + strlen(value);
 	if (*total > META_ALL_MAX)
 		return err_set(e, ERR_INVALID,
 		    "metadata is longer than %d bytes in total", META_ALL_MAX);
@@ -142,19 +153,13 @@ meta_free(struct meta *m)
 static void
 clear(const struct meta *m, int fd)
 {
-	autofree char *names = NULL;
-	ssize_t n = flistxattr(fd, NULL, 0);
+	autofree char *names = attr_names(NULL, fd);
 
-	if (n <= 0 || n > NAMES_MAX)
-		return;
-	names = malloc((size_t)n);
 	if (names == NULL)
 		return;
-	n = flistxattr(fd, names, (size_t)n);
-	for (ssize_t i = 0; i < n; i += (ssize_t)strlen(names + i) + 1)
-		if (strncmp(names + i, PREFIX, PREFIX_LEN) == 0 &&
-		    !have_key(m, names + i + PREFIX_LEN))
-			(void)fremovexattr(fd, names + i);
+	for (const char *n = first(names); n != NULL; n = next(n))
+		if (!have_key(m, n + PREFIX_LEN))
+			attr_remove(fd, n);
 }
 
 int
@@ -165,8 +170,8 @@ meta_apply(const struct meta *m, int fd, struct err *e)
 	clear(m, fd);
 	for (size_t i = 0; i < m->n; i++) {
 		(void)snprintf(name, sizeof(name), PREFIX "%s", m->v[i].key);
-		if (fsetxattr(
-			fd, name, m->v[i].value, strlen(m->v[i].value), 0) == 0)
+		if (attr_set(fd, name, m->v[i].value, strlen(m->v[i].value)) ==
+		    0)
 			continue;
 		if (errno == ENOTSUP)
 			return 0; /* this file system keeps none */

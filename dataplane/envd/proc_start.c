@@ -240,7 +240,6 @@ close_ends(struct ends *x)
 	}
 }
 
-/* The user may open its own /dev/stdout: the pipe is his. */
 static int
 one_pipe(int *ours, int *theirs, bool in, const struct user *u)
 {
@@ -251,9 +250,7 @@ one_pipe(int *ours, int *theirs, bool in, const struct user *u)
 	*ours = p[in ? 1 : 0];
 	*theirs = p[in ? 0 : 1];
 	(void)fcntl(*ours, F_SETFL, O_NONBLOCK);
-	if (u->uid != 0 && fchown(*theirs, u->uid, u->gid) < 0)
-		return -1;
-	return 0;
+	return proc_pipe_give(*theirs, u);
 }
 
 static int
@@ -277,18 +274,10 @@ static int
 make_pty(
     const struct wish *w, const struct user *u, struct ends *x, struct err *e)
 {
-	int zero = 0;
-
-	x->ours[1] =
-	    open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-	if (x->ours[1] < 0 || ioctl(x->ours[1], TIOCSPTLCK, &zero) < 0)
+	if (proc_tty(u, &x->ours[1], &x->theirs[0]) < 0)
 		goto failed;
 	x->ours[0] = fcntl(x->ours[1], F_DUPFD_CLOEXEC, 3);
-	x->theirs[0] =
-	    ioctl(x->ours[1], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (x->ours[0] < 0 || x->theirs[0] < 0)
-		goto failed;
-	if (fchown(x->theirs[0], u->uid, (gid_t)-1) < 0)
+	if (x->ours[0] < 0)
 		goto failed;
 	(void)ioctl(x->ours[1], TIOCSWINSZ, &w->size);
 	for (int i = 1; i < 3; i++)

@@ -1,32 +1,25 @@
 /* envd - the daemon inside a sandbox: options, and what pid 1 has to do. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/own.h"
 #include "envd/envd.h"
 #include "envd/journal.h"
+#include "envd/os.h"
 #include "envd/proc_int.h"
 #include "envd/watch.h"
 #include "io/inside.h"
 #include "io/log.h"
 
-enum {
-	TIDY_MS = 3000,
-	TIDY_BYTES = 256 * 1024,
-	ONCE_BYTES = 128 * 1024, /* larger ones are mapped, and unmapped */
-};
+enum { TIDY_MS = 3000 };
 
 struct options {
 	int port;
@@ -179,7 +172,7 @@ on_child(struct loop_signal *w, int signo)
 
 	(void)w;
 	(void)signo;
-	/* Ours, and as pid 1 everybody's who has lost a parent. */
+	/* Ours, and everybody's who has lost a parent. */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		procs_reaped(running->procs, pid, status);
 }
@@ -191,8 +184,7 @@ on_child(struct loop_signal *w, int signo)
 static void
 on_tidy(struct loop_timer *t)
 {
-	if (mallinfo2().fordblks > TIDY_BYTES)
-		(void)malloc_trim(0);
+	os_memory_give_back();
 	if (http_server_nconns(running->http) > 0)
 		loop_timer_start(running->loop, t, TIDY_MS);
 }
@@ -244,26 +236,6 @@ set_up(struct envd *d, const struct options *o, struct err *e)
 	return http_server_listen(d->http, fd, e);
 }
 
-/*
- * What is ignored stays so in our children.  Not by signal(): glibc keeps two
- * signals to itself, and posix_spawn() leaves just those ignored in whatever
- * it starts, a daemon that `make` started among them.
- */
-static void
-ignore_nothing(void)
-{
-	struct {
-		void *handler; /* NULL: the default */
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} none = { 0 };
-
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)syscall(
-		    SYS_rt_sigaction, sig, &none, NULL, sizeof(none.mask));
-}
-
 int
 main(int argc, char **argv)
 {
@@ -272,14 +244,13 @@ main(int argc, char **argv)
 	struct options o;
 	struct err e;
 
-	/* The sandbox's root must not read or trace us. */
-	(void)prctl(PR_SET_DUMPABLE, 0);
+	os_hide();
 	if (argc == 2 && (strcmp(argv[1], "-version") == 0 ||
 			     strcmp(argv[1], "--version") == 0)) {
 		(void)puts(ENVD_VERSION);
 		return 0;
 	}
-	(void)mallopt(M_MMAP_THRESHOLD, ONCE_BYTES);
+	os_memory_set_up();
 	inside_fill_stdio();
 	/* Whatever else we were started with is not for our children. */
 	(void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -287,17 +258,15 @@ main(int argc, char **argv)
 		return 2;
 	log_open("envd", o.level);
 	(void)umask(022);
-	ignore_nothing();
+	os_ignore_nothing();
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (set_up(&d, &o, &e) < 0 || proc_spawn_guard(&e) < 0) {
+	if (set_up(&d, &o, &e) < 0 || os_adopt_orphans(&e) < 0 ||
+	    proc_fork_set_up(o.oom_fd, &e) < 0) {
 		log_error("envd.start error=\"%s\"", e.msg);
 		return 1;
 	}
 	if (boot_files(&d.boot, &e) < 0)
 		log_warn("envd.files error=\"%s\"", e.msg);
-	proc_spawn_oom(o.oom_fd >= 0 ? o.oom_fd
-				     : open("/proc/self/oom_score_adj",
-					   O_RDWR | O_CLOEXEC));
 	running = &d;
 	loop_signal_start(d.loop, &child, SIGCHLD);
 	log_debug("envd.ready version=%s", ENVD_VERSION);
