@@ -137,7 +137,7 @@ $(proto.c) $(proto.h) $(proto.dir)/envd.bin &: $(addprefix dataplane/envd/proto/
 	    --descriptor_set_out=$(proto.dir)/envd.bin $(proto.src)
 $O/proto/%.o: $(proto.dir)/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -isystem $(proto.dir) -fPIE $(flags.$(VARIANT)) \
+	$(Q)$(CC) -std=gnu17 $(include) -fPIE $(flags.$(VARIANT)) \
 	    $(CFLAGS) -w -c -o $@ $<
 proto.o := $(proto.c:$(proto.dir)/%.c=$O/proto/%.o)
 # Who includes them: a compiler does not list what is in system folders.
@@ -205,7 +205,7 @@ $O/envd/llhttp/%.o: $(llhttp.dir)/%.c
 	    -ffunction-sections -fdata-sections -w -c -o $@ $<
 $O/envd/proto/%.o: $(proto.dir)/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -isystem $(proto.dir) -Os -fno-pie \
+	$(Q)$(CC) -std=gnu17 $(include) -Os -fno-pie \
 	    -ffunction-sections -fdata-sections -w -c -o $@ $<
 $O/bin/envd: $(envd.objs)
 	@mkdir -p $(@D)
