@@ -270,16 +270,17 @@ turn(struct capture *c)
 		{ .fd = c->ended || !has_room(c) ? -1 : c->fds.packet,
 		    .events = POLLIN },
 	};
+	const bool waiting = p[1].fd >= 0 && packet_waiting();
 	const char *why;
 
 	if (c->out.len > 0)
 		p[0].events |= POLLOUT;
-	if (poll(p, 2, patience(c, mono_now())) < 0) {
+	if (poll(p, 2, waiting ? 0 : patience(c, mono_now())) < 0) {
 		c->gone = errno != EINTR;
 		p[0].revents = p[1].revents = 0;
 	}
 	why = reason(c, p[0].revents);
-	if (p[1].revents != 0 || why != NULL)
+	if (p[1].revents != 0 || waiting || why != NULL)
 		take_packets(c);
 	if (why != NULL)
 		finish(c, why);

@@ -36,7 +36,11 @@ int filter_compile(
 /* --- capture.c ------------------------------------------------------------ */
 
 struct capture_fds {
-	int packet; /* bound to one interface, and letting nothing through */
+	/*
+	 * Bound to one interface, and letting nothing through; on FreeBSD a
+	 * bpf(4) descriptor that is open for reading alone and does not wait.
+	 */
+	int packet;
 	int stream;
 };
 
@@ -62,6 +66,8 @@ int packet_begin(int fd, const struct bpf_program *p, struct err *e);
  */
 int packet_next(
     int fd, uint32_t snaplen, struct pcapng_packet *out, struct err *e);
+/* Packets that poll() does not tell of, as they have been read already. */
+bool packet_waiting(void);
 /* Adds what was counted since the last call. */
 void packet_counts(int fd, struct pcapng_counts *c);
 

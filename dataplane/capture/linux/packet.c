@@ -160,6 +160,12 @@ packet_next(int fd, uint32_t snaplen, struct pcapng_packet *out, struct err *e)
 	return 1;
 }
 
+bool
+packet_waiting(void)
+{
+	return false;
+}
+
 void
 packet_counts(int fd, struct pcapng_counts *c)
 {
