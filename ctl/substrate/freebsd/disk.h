@@ -21,22 +21,13 @@
 
 #include "base/err.h"
 #include "io/conf.h"
-#include "ctl/priv/spawn_msg.h"
+#include "ctl/substrate/files_text.h"
 
 struct disk;
 
 enum {
 	DISK_PATH_MAX = 512, /* state_dir and what we append */
 	DISK_FDS = 3,	     /* that a disk keeps open */
-};
-
-struct disk_meta {
-	struct spawn_ref ref;
-	char id[SPAWN_ID_MAX];
-	char template_id[SPAWN_TEMPLATE_MAX];
-	char boot_id[37]; /* of the host, when it was written */
-	uint64_t limit;	  /* bytes, on top of the template */
-	bool keep;	  /* wanted after the end of its processes */
 };
 
 /*
@@ -86,7 +77,10 @@ int disk_keep(const struct disk *d, const char *id, bool keep, struct err *e);
 int disk_each(const struct disk *d,
     void (*fn)(void *arg, const struct disk_meta *m), void *arg, struct err *e);
 
-/* Bytes used on top of the template; total 0: no limit is held. */
+/*
+ * Bytes used on top of the template, as of the pool's last commit.  Of a copy
+ * both are 0: nobody counts, and no limit is held.
+ */
 int disk_usage(const struct disk *d, const char *id, uint64_t *used,
     uint64_t *total, struct err *e);
 /* To stable storage. */
@@ -95,8 +89,5 @@ int disk_sync(const struct disk *d, const char *id, struct err *e);
 int disk_remove(const struct disk *d, const char *id, struct err *e);
 /* ERR_BUSY once the volume is nearly full; disk_make() asks for itself. */
 int disk_room(const struct disk *d, struct err *e);
-
-/* 1 to 31 of [a-z0-9], terminated: what may become a file name. */
-bool disk_id_ok(const char id[SPAWN_ID_MAX]);
 
 #endif

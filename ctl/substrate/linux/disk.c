@@ -24,21 +24,10 @@
 enum {
 	TRIAL_LIMIT = 1 << 20,
 	TRIAL_WRITE = 8 << 20,
-	META_MAX = 512,
 	/* Room that no sandbox is let into: metadata has to grow somewhere. */
 	RESERVE_PART = 20, /* a twentieth of the volume ... */
 	RESERVE_MB = 2048, /* ... and no more than this */
 };
-
-bool
-disk_id_ok(const char id[SPAWN_ID_MAX])
-{
-	const size_t n = strnlen(id, SPAWN_ID_MAX);
-
-	if (n == 0 || n == SPAWN_ID_MAX)
-		return false;
-	return strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789") == n;
-}
 
 static int
 no_such(const char *id, struct err *e)
@@ -110,16 +99,12 @@ disk_meta_write(const struct disk *d, const struct disk_meta *m, struct err *e)
 {
 	autoclose int dir = disk_dir(d, m->id, e);
 	autoclose int fd = -1;
-	char text[META_MAX];
+	char text[DISK_META_TEXT];
 	int n;
 
 	if (dir < 0)
 		return -1;
-	n = snprintf(text, sizeof(text),
-	    "id %s\ntemplate %s\nslot %u\nincarnation %u\nboot %s\n"
-	    "limit %llu\nkeep %d\n",
-	    m->id, m->template_id, m->ref.slot, m->ref.incarnation, m->boot_id,
-	    (unsigned long long)m->limit, m->keep);
+	n = disk_meta_print(m, text);
 	/* Written beside and renamed: a reader sees one or the other. */
 	fd = openat(dir, "meta.new",
 	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -129,58 +114,19 @@ disk_meta_write(const struct disk *d, const struct disk_meta *m, struct err *e)
 	return 0;
 }
 
-static void
-meta_line(struct disk_meta *m, const char *key, const char *value)
-{
-	const struct {
-		const char *key;
-		char *to;
-		size_t room;
-	} texts[] = {
-		{ "id", m->id, sizeof(m->id) },
-		{ "template", m->template_id, sizeof(m->template_id) },
-		{ "boot", m->boot_id, sizeof(m->boot_id) },
-	};
-	const unsigned long long n = strtoull(value, NULL, 10);
-
-	for (size_t i = 0; i < countof(texts); i++)
-		if (strcmp(key, texts[i].key) == 0)
-			(void)snprintf(texts[i].to, texts[i].room, "%s", value);
-	if (strcmp(key, "slot") == 0)
-		m->ref.slot = (uint32_t)n;
-	else if (strcmp(key, "incarnation") == 0)
-		m->ref.incarnation = (uint32_t)n;
-	else if (strcmp(key, "limit") == 0)
-		m->limit = n;
-	else if (strcmp(key, "keep") == 0)
-		m->keep = n != 0;
-}
-
 int
 disk_meta_read(
     const struct disk *d, const char *id, struct disk_meta *m, struct err *e)
 {
 	autoclose int dir = disk_dir(d, id, e);
-	char text[META_MAX], *save, *line;
+	char text[DISK_META_TEXT];
 
 	memset(m, 0, sizeof(*m));
 	if (dir < 0)
 		return -1;
 	if (file_get(dir, "meta", text, sizeof(text)) < 0)
 		return err_sys(e, "files of %s: meta", id);
-	for (line = strtok_r(text, "\n", &save); line != NULL;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *value = strchr(line, ' ');
-
-		if (value == NULL)
-			continue;
-		*value++ = '\0';
-		meta_line(m, line, value);
-	}
-	if (strcmp(m->id, id) != 0 || !disk_id_ok(m->id))
-		return err_set(
-		    e, ERR_SYS, "files of %s: meta names \"%s\"", id, m->id);
-	return 0;
+	return disk_meta_parse(m, text, id, e);
 }
 
 int
@@ -606,6 +552,10 @@ disk_open(struct disk *d, const struct conf *cf, struct err *e)
 	int rc;
 
 	d->dir = d->qgroups = d->mount = -1;
+	if (!image_only && !host_only && strcmp(cf->disk_backend, "auto") != 0)
+		return err_set(e, ERR_INVALID,
+		    "disk_backend = %s: on Linux it is auto, btrfs or image",
+		    cf->disk_backend);
 	if (!image_only) {
 		rc = try_state_dir(d, cf->state_dir, e);
 		if (rc != 0)

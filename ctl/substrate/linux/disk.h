@@ -13,22 +13,13 @@
 
 #include "base/err.h"
 #include "io/conf.h"
-#include "ctl/priv/spawn_msg.h"
+#include "ctl/substrate/files_text.h"
 
 struct disk {
 	int dir;     /* holds the subvolumes */
 	int qgroups; /* usage as the kernel shows it, or -1 */
 	int mount;   /* an image's, while it hangs nowhere; or -1 */
 	char text[64];
-};
-
-struct disk_meta {
-	struct spawn_ref ref;
-	char id[SPAWN_ID_MAX];
-	char template_id[SPAWN_TEMPLATE_MAX];
-	char boot_id[37]; /* of the host, when it was written */
-	uint64_t limit;	  /* bytes */
-	bool keep;	  /* wanted after the end of its processes */
 };
 
 /*
@@ -71,9 +62,6 @@ int disk_each(const struct disk *d,
 void disk_forget(const struct disk *d);
 /* ERR_BUSY once the volume is nearly full. */
 int disk_room(const struct disk *d, struct err *e);
-
-/* 1 to 31 of [a-z0-9], terminated: what may become a file name. */
-bool disk_id_ok(const char id[SPAWN_ID_MAX]);
 
 /* disk_image.c: the directory of a mounted image in state_dir. */
 int disk_image(const char *state_dir, uint32_t mb, struct err *e);

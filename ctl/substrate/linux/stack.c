@@ -10,10 +10,7 @@
 
 #include "base/own.h"
 
-enum {
-	LAYERS_TEXT = STACK_MAX * SPAWN_TEMPLATE_MAX,
-	PATH_TEXT = SPAWN_TEMPLATE_MAX + 16,
-};
+enum { PATH_TEXT = SPAWN_TEMPLATE_MAX + 16 };
 
 /* What the template directories hold is named by ids, and is no link. */
 static int
@@ -69,54 +66,22 @@ read_layers(int dir, const char *id, char to[LAYERS_TEXT + 1], struct err *e)
 	return 0;
 }
 
-static bool
-is_id(const char *s)
-{
-	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789");
-
-	return n > 0 && n < SPAWN_TEMPLATE_MAX && s[n] == '\0';
-}
-
-/* The same directory twice is refused by the overlay, which names neither. */
-static int
-check_line(const struct stack *st, const char *const *above, const char *id,
-    struct err *e)
-{
-	if (!is_id(id))
-		return err_set(e, ERR_SYS,
-		    "template %s: layers: line %zu is not of [a-z0-9]",
-		    above[0], st->n);
-	if (st->n == STACK_MAX)
-		return err_set(e, ERR_SYS,
-		    "template %s: layers: more than %d below it", above[0],
-		    STACK_MAX - 1);
-	for (size_t i = 0; i < st->n; i++)
-		if (strcmp(above[i], id) == 0)
-			return err_set(e, ERR_SYS,
-			    "template %s: layers: %s is in it twice", above[0],
-			    id);
-	return 0;
-}
-
 int
 stack_open(
     struct stack *st, int mapped, int templates, const char *id, struct err *e)
 {
-	char text[LAYERS_TEXT + 1], *line, *rest = text;
-	const char *name[STACK_MAX] = { id };
+	char text[LAYERS_TEXT + 1];
+	struct layer_names l;
 
 	st->n = 0;
 	if (read_layers(templates, id, text, e) < 0 ||
-	    open_layer(mapped, id, id, &st->fd[0], e) < 0)
+	    layer_names_parse(&l, id, text, e) < 0)
 		return -1;
-	st->n = 1;
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		if (*line == '\0' && rest == NULL)
-			break;
-		if (check_line(st, name, line, e) < 0 ||
-		    open_layer(mapped, id, line, &st->fd[st->n], e) < 0)
+	while (st->n < l.n) {
+		if (open_layer(mapped, id, l.name[st->n], &st->fd[st->n], e) <
+		    0)
 			return -1;
-		name[st->n++] = line;
+		st->n++;
 	}
 	return 0;
 }

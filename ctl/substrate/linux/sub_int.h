@@ -102,7 +102,7 @@ int filter_install(const struct sock_fprog *f, struct err *e);
  * then those that the file `layers` beside it names, an id a line.
  */
 enum {
-	STACK_MAX = 12,
+	STACK_MAX = LAYERS_MAX,
 	STACK_LOWERDIR_MAX = 256, /* as much as fsconfig(2) takes at once */
 };
 
