@@ -126,11 +126,19 @@ static const struct row {
 	    "Memory for all sandboxes together, in MiB; 0 is 80 % of the "
 	    "host's." },
 	{ "disk_backend", K_WORD, T(disk_backend), "auto", 0, 0,
-	    "auto btrfs image",
-	    "How disk limits are kept: on the host's own btrfs, in a btrfs "
-	    "image of ours, or whichever works." },
+	    "auto btrfs image zfs copy",
+	    "How disk limits are kept.  Linux: on the host's own btrfs, in a "
+	    "btrfs image of ours, or whichever works.  FreeBSD: by clones in "
+	    "zfs_dataset, not at all in a plain copy of the template, or, "
+	    "auto, in clones if they can be had." },
 	{ "disk_image_mb", K_U32, N(disk_image_mb), "32768", 1024, 67108864,
 	    NULL, "Size of that image, in MiB." },
+	{ "zfs_dataset", K_TEXT, T(zfs_dataset), "", 0, 0, NULL,
+	    "FreeBSD: the ZFS data set below which templates and sandboxes "
+	    "go.  Empty: the one that state_dir lies on." },
+	{ "devfs_ruleset", K_U32, N(devfs_ruleset), "4", 1, 65535, NULL,
+	    "FreeBSD: the rule set of devfs that says which devices a sandbox "
+	    "sees; 4 is devfsrules_jail." },
 
 	{ "default_timeout_s", K_U32, N(default_timeout_s), "300", 1, 604800,
 	    NULL,

@@ -9,7 +9,7 @@
 /* What sandboxes, sockets and files that exist were made from. */
 static const char *const fixed[] = { "api_listen", "way_in_listen",
 	"tls_listen", "state_dir", "net4", "net6", "ipv6", "resolver_port",
-	"id_base" };
+	"id_base", "zfs_dataset" };
 
 /* What coppice-privd, or the way in, takes over while it runs. */
 static const char *const live[] = { "site_deny", "site_allow", "tls_cert",

@@ -147,10 +147,11 @@ errors(void)
 	refuses("max_egress_mbit = 100001\nmax_ingress_mbit = -1\n",
 	    "1: max_egress_mbit: 100001 is not between 1 and 100000\n"
 	    "2: max_ingress_mbit: \"-1\" is not a whole number\n");
-	refuses("disk_backend = zfs\n",
-	    "1: disk_backend: \"zfs\" is none of: auto btrfs image\n");
+	refuses("disk_backend = ext4\n",
+	    "1: disk_backend: \"ext4\" is none of: auto btrfs image zfs "
+	    "copy\n");
 	refuses("disk_backend = \n",
-	    "1: disk_backend: \"\" is none of: auto btrfs image\n");
+	    "1: disk_backend: \"\" is none of: auto btrfs image zfs copy\n");
 	refuses("state_dir = var\n",
 	    "1: state_dir: \"var\" is not an absolute path\n");
 	refuses("state_dir =\n", "1: state_dir: a path is needed\n");
