@@ -35,6 +35,9 @@ int roots_check(uint32_t ruleset, struct err *e);
 int root_abi(
     const struct disk *d, const char *id, enum root_abi *out, struct err *e);
 
+/* Notes it beside the fresh files: disk_make() does. */
+int root_note_abi(const struct disk *d, const char *id, struct err *e);
+
 /*
  * dev with the rule set, and dev/fd; in a Linux root also proc, sys and
  * dev/shm.  What fails has unmounted what it had mounted.
@@ -55,7 +58,7 @@ int root_identity(
     const struct disk *d, const char *id, const struct conf *cf, struct err *e);
 /* A random UUID, version 4: for a jail's host.hostuuid. */
 int root_uuid(char to[ROOTS_UUID], struct err *e);
-/* For its host.hostid: as hostid of rc(8) makes it from that UUID. */
+/* For its host.hostid. */
 uint32_t root_hostid(const char uuid[ROOTS_UUID]);
 
 #endif
