@@ -35,6 +35,8 @@ int cmd_pool(int argc, char **argv);
 int doctor(void);
 /* Has the coppiced of that configuration read it again; 0 or 1. */
 int reload(const char *path);
+/* Our processes on this host, a line each; linux/ or freebsd/. */
+void print_processes(void);
 /* How often somebody else changed the rules of that installation. */
 void print_lost(const char *path);
 

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "io/place.h"
 
 static const char *const users[] = { "_coppice", "_coppice_px", "_coppice_eg" };
 
@@ -37,9 +38,9 @@ spec_users(struct err *e)
 	for (size_t i = 0; i < countof(users); i++)
 		if (getpwnam(users[i]) == NULL)
 			return err_set(e, ERR_NOTFOUND,
-			    "there is no user %s: run tools/setup, which makes "
-			    "the users that Coppice's processes run as",
-			    users[i]);
+			    "there is no user %s: run %s, which makes the "
+			    "users that Coppice's processes run as",
+			    users[i], place_setup);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 const char place_conf[] = "/etc/coppice/coppiced.conf";
 const char place_state[] = "/var/lib/coppice";
+const char place_setup[] = "tools/setup";
 
 int
 place_self(char *to, size_t cap, struct err *e)
