@@ -263,7 +263,8 @@ $O/bin/tests/$1: $O/$2.o $(archives)
 	    -Wl,--start-group $(archives) -Wl,--end-group $(test.libs)
 endef
 unit.srcs  := $(wildcard tests/unit/test_*.c tests/unit/$(OS)/test_*.c)
-tool.srcs  := $(wildcard tests/net/*.c tests/api/*.c tests/fault/*.c tests/bench/*.c)
+tool.srcs  := $(foreach d,net api fault bench,$(wildcard tests/$d/*.c tests/$d/$(OS)/*.c)) \
+              $(wildcard tests/$(OS)/*.c)
 $(foreach t,$(unit.srcs) $(tool.srcs),$(eval \
   $(call testprog,$(notdir $(t:.c=)),$(t:.c=))))
 
@@ -355,7 +356,7 @@ analyze: ## gcc -fanalyzer, by hand: it is slow and has opinions
 
 freebsd: ## every program for FreeBSD into build/freebsd/bin, with zig or CC=...
 	$(Q)tools/setup freebsd
-	$(Q)$(MAKE) --no-print-directory -j2 OS=freebsd all
+	$(Q)$(MAKE) --no-print-directory -j2 OS=freebsd tests
 
 freebsd-check: $(proto.h) ## compile all that is not Linux's for FreeBSD
 	$(Q)tools/freebsd-check.sh

@@ -1,7 +1,6 @@
 #include "tests/lib/proxyfake.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "io/child.h"
+#include "io/place.h"
 #include "io/seqpkt.h"
 #include "proxy/sock_msg.h"
 
@@ -108,12 +108,10 @@ privd_start(struct fake *f, int fd)
 static void
 program(char *to, size_t cap)
 {
-	ssize_t n = readlink("/proc/self/exe", to, cap - 1);
+	struct err e;
 
-	if (n < 0)
-		die("exe");
-	to[n] = '\0';
-	*strrchr(to, '/') = '\0';
+	if (place_self(to, cap, &e) < 0)
+		die(e.msg);
 	*strrchr(to, '/') = '\0';
 	(void)snprintf(to + strlen(to), cap - strlen(to), "/coppice-proxyd");
 }
@@ -193,38 +191,6 @@ fake_stop(struct fake *f)
 	(void)kill(f->pid, SIGKILL);
 	(void)waitpid(f->pid, &status, 0);
 	return -1;
-}
-
-unsigned
-fake_fds(const struct fake *f)
-{
-	char path[64];
-	unsigned n = 0;
-	DIR *d;
-
-	(void)snprintf(path, sizeof(path), "/proc/%ld/fd", (long)f->pid);
-	d = opendir(path);
-	while (d != NULL && readdir(d) != NULL)
-		n++;
-	if (d != NULL)
-		(void)closedir(d);
-	return n;
-}
-
-long
-fake_rss_kib(const struct fake *f)
-{
-	char path[64], line[256];
-	long kib = 0;
-	FILE *p;
-
-	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)f->pid);
-	p = fopen(path, "re");
-	while (p != NULL && fgets(line, sizeof(line), p) != NULL)
-		(void)sscanf(line, "VmRSS: %ld", &kib);
-	if (p != NULL)
-		(void)fclose(p);
-	return kib;
 }
 
 static void

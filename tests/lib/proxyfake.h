@@ -26,6 +26,8 @@ void fake_start(struct fake *f);
 void fake_start_small(struct fake *f, const char *conns_max);
 /* Closes our ends; its exit status, or -1 if it had to be killed. */
 int fake_stop(struct fake *f);
+
+/* linux/ or freebsd/ */
 unsigned fake_fds(const struct fake *f);
 long fake_rss_kib(const struct fake *f);
 

@@ -15,7 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../t.h"
+#include "io/place.h"
+#include "tests/t.h"
 
 /* A query for example.com; the caller may spoil it. */
 static size_t
@@ -262,11 +263,13 @@ static pid_t
 daemon_start(int udp, int tcp, const char *net, uint16_t upstream)
 {
 	char path[4096], fds[64], up[32];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	struct err e;
 	pid_t pid;
 
-	path[n < 0 ? 0 : n] = '\0';
-	*strrchr(path, '/') = '\0';
+	if (place_self(path, sizeof(path), &e) < 0) {
+		printf("# %s\n", e.msg);
+		exit(1);
+	}
 	*strrchr(path, '/') = '\0';
 	strcat(path, "/coppice-egressd");
 	(void)snprintf(fds, sizeof(fds), "dns4u=%d,dns4t=%d", udp, tcp);

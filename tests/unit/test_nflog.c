@@ -2,8 +2,10 @@
 #include "egress/nflog.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "tests/t.h"
 

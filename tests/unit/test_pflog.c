@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "tests/t.h"
 

@@ -199,7 +199,7 @@ die_in_update(void)
 }
 
 static void
-reboot(void)
+host_reboots(void)
 {
 	struct world_answer a, b, p;
 
@@ -282,7 +282,7 @@ main(void)
 	die_in_resume(false);
 	die_in_resume(true);
 	die_in_update();
-	reboot();
+	host_reboots();
 	strays();
 	late();
 	/* What a crash left open without a tenant has been swept up. */

@@ -17,7 +17,7 @@
 #include "nft/batch.h"
 #include "nft/read.h"
 #include "nft/steps.h"
-#include "test_policy_gen.h"
+#include "tests/unit/test_policy_gen.h"
 
 enum { ROUNDS = 25, TEXT_MAX = 4 << 20, GEN = 0x101 };
 

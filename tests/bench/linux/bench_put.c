@@ -30,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../lib/benchclient.h"
+#include "tests/lib/benchclient.h"
 
 enum {
 	TENANTS_MAX = 16000,

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../lib/benchclient.h"
-#include "../lib/rulesclient.h"
+#include "tests/lib/benchclient.h"
+#include "tests/lib/rulesclient.h"
 
 enum { ENTRIES = 10, ROUNDS = 5 };
 

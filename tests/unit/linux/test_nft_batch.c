@@ -15,7 +15,7 @@
 #include "nft/batch.h"
 #include "nft/linux/attr.h"
 #include "nft/steps.h"
-#include "test_policy_gen.h"
+#include "tests/unit/test_policy_gen.h"
 
 enum { MANY = NP_LIST_MAX };
 

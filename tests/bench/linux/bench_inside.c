@@ -19,7 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../lib/benchclient.h"
+#include "tests/lib/benchclient.h"
 
 enum { STREAM_MIB = 128, STREAM_ROUNDS = 5, WS_ROUNDS = 2000, WS_PORT = 8080 };
 

@@ -37,7 +37,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 
-#include "../lib/rulesclient.h"
+#include "tests/lib/rulesclient.h"
 
 #define KEPT	    64 /* flows that go on talking */
 #define FLIPS_MAX   100000

@@ -13,7 +13,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "../lib/benchclient.h"
+#include "tests/lib/benchclient.h"
 
 #define IDLE_COUNT 200
 #define BULK_BYTES (192L * 1024 * 1024)

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../lib/benchclient.h"
+#include "tests/lib/benchclient.h"
 
 struct churn {
 	struct conn *c;
