@@ -20,15 +20,20 @@ struct link_spec {
 	bool ipv6;
 };
 
-/* The two ends' namespaces, for a process that may enter both. */
+/*
+ * Where the two ends are, for a process that may enter both: network
+ * namespaces on Linux; on FreeBSD the caller is the host, and sandbox_ns is
+ * the number of the jail that owns the network.
+ */
 struct link_ends {
-	int host_ns, sandbox_ns; /* network namespaces */
+	int host_ns, sandbox_ns;
 };
 
 /*
  * Makes the pair, up, with addresses, neighbours and routes; leaves the caller
- * in the sandbox's namespace.  ERR_BUSY while the slot's last pair is still
- * going away.  A failure later than that leaves the pair to the namespace.
+ * in the sandbox's namespace (on FreeBSD, where it was).  ERR_BUSY while the
+ * slot's last pair is still going away.  A failure later than that leaves the
+ * pair to the namespace (on FreeBSD, nothing).
  */
 int link_make(
     const struct link_ends *ends, const struct link_spec *s, struct err *e);

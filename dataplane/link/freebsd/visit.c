@@ -1,0 +1,45 @@
+#include "visit.h"
+
+#include <errno.h>
+#include <sys/param.h>
+#include <sys/jail.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct visit {
+	int jid;
+	int (*fn)(void *arg, struct err *e);
+	void *arg;
+	struct err *e;
+	volatile int rc;
+};
+
+static _Noreturn void
+child(struct visit *v)
+{
+	if (jail_attach(v->jid) < 0)
+		v->rc = err_sys(v->e, "enter jail %d", v->jid);
+	else
+		v->rc = v->fn(v->arg, v->e);
+	_exit(0);
+}
+
+int
+visit_jail(
+    int jid, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
+{
+	struct visit v = { jid, fn, arg, e, 0 };
+	int status;
+	pid_t pid;
+
+	/* What stands if the child does not come to say anything. */
+	v.rc = err_set(e, ERR_SYS, "jail %d: the visitor was killed", jid);
+	pid = vfork();
+	if (pid == 0)
+		child(&v);
+	if (pid < 0)
+		return err_sys(e, "vfork");
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return v.rc;
+}
