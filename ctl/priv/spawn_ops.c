@@ -92,6 +92,8 @@ op_create(struct spawn *sp, uint32_t seq, const void *body, bool keep)
 	}
 	memcpy(sl->id, c.id, sizeof(sl->id));
 	memcpy(sl->template_id, c.template_id, sizeof(sl->template_id));
+	/* Files that it had before are not lost with a start that fails. */
+	sl->keep = c.keep_disk != 0;
 	sl->state = SLOT_STARTING;
 	sl->create_seq = seq;
 	slot_await(sl, sl->unit.ctl);

@@ -123,6 +123,7 @@ begun(struct slot *sl)
 	if (sub_begun(&sl->unit, &e) == 0 &&
 	    sub_sockets(sp->sub, &sl->unit, 4, 1, &fd, &e) == 0) {
 		sl->state = SLOT_RUNNING;
+		sl->keep = false;
 		spawn_reply(sp, &sp->apid, SPAWN_CREATE, seq, NULL, &fd, 1);
 		return;
 	}
