@@ -33,6 +33,8 @@ fill(const struct disk *d, const struct disk_meta *m, struct err *e)
 
 	if (root >= 0 && layers_open(&l, d, m->template_id, e) == 0)
 		rc = tree_merge(l.fd, l.n, root, e);
+	if (rc == 0)
+		rc = layers_recheck(&l, d, m->template_id, e);
 	layers_close(&l);
 	return rc;
 }

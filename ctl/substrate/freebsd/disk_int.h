@@ -61,5 +61,11 @@ struct layers {
 int layers_open(
     struct layers *l, const struct disk *d, const char *id, struct err *e);
 void layers_close(struct layers *l);
+/*
+ * ERR_BUSY if one of them was made anew since: what was read of the old ones
+ * may lack what was removed meanwhile.
+ */
+int layers_recheck(const struct layers *l, const struct disk *d, const char *id,
+    struct err *e);
 
 #endif

@@ -240,15 +240,16 @@ fill_fresh(const struct disk *d, const struct flat *f, const struct layers *l,
 
 /* Under its own name only once it is whole. */
 static int
-flatten(const struct disk *d, const struct flat *f, const struct layers *l,
-    struct err *e)
+flatten(const struct disk *d, const char *id, const struct flat *f,
+    const struct layers *l, struct err *e)
 {
 	char snap[FULL_NAME + 8];
 
 	(void)snprintf(snap, sizeof(snap), "%s@g", f->fresh);
 	if (clear(d, f, e) < 0 || zfs_create(d->zfs, f->fresh, NULL, 0, e) < 0)
 		return -1;
-	if (fill_fresh(d, f, l, e) < 0 || unmount_below(f->path, true, e) < 0 ||
+	if (fill_fresh(d, f, l, e) < 0 || layers_recheck(l, d, id, e) < 0 ||
+	    unmount_below(f->path, true, e) < 0 ||
 	    zfs_snapshot(d->zfs, snap, e) < 0)
 		return -1;
 	/* Half removed, it has no snapshot. */
@@ -270,7 +271,7 @@ flatten_locked(const struct disk *d, const char *id, const struct layers *l,
 	if (zfs_exists(d->zfs, f->snap))
 		return 0;
 	log_info("disk.flatten template=%s layers=%zu", id, l->n);
-	if (flatten(d, f, l, e) == 0)
+	if (flatten(d, id, f, l, e) == 0)
 		return 0;
 	(void)clear(d, f, &ignored);
 	return -1;

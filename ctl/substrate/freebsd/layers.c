@@ -118,3 +118,17 @@ layers_close(struct layers *l)
 		drop_fd(&l->fd[i]);
 	l->n = 0;
 }
+
+int
+layers_recheck(
+    const struct layers *l, const struct disk *d, const char *id, struct err *e)
+{
+	struct layers now = { .n = 0 };
+	int rc = layers_open(&now, d, id, e);
+
+	layers_close(&now);
+	if (rc == 0 && now.key != l->key)
+		return err_set(e, ERR_BUSY,
+		    "template %s was made anew while it was read", id);
+	return rc;
+}
