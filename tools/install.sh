@@ -27,6 +27,7 @@ for p in coppice-apid coppice-privd coppice-proxyd coppice-egressd \
 done
 put 0711 "$bin/envd" "$libexec"
 put 0755 tools/mktemplate "$libexec"
+put 0644 tools/linux/mktemplate.sh "$libexec"
 for f in tools/templates/*; do
 	put 0644 "$f" "$libexec/templates"
 done

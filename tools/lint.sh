@@ -75,7 +75,8 @@ done)
 # shellcheck disable=SC2086
 shellcheck -x -S warning $scripts || fail "shellcheck found something"
 # Read by tools/mktemplate, which has what they use and uses what they set.
-shellcheck -s sh -S warning -e SC2034,SC2154 tools/templates/* ||
+shellcheck -s sh -S warning -e SC2034,SC2154 tools/templates/* \
+    tools/*/mktemplate.sh tools/freebsd/templates/* ||
 	fail "shellcheck found something in a recipe"
 
 pages=$(known 'docs/man/*.[1-9]')
