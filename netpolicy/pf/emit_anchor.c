@@ -124,15 +124,17 @@ say_table(struct anchor *a, enum np_class class, const struct np_site *site)
 	const struct np_reach *r = a->s->reach;
 	bool v6 = a->c->v6 && has_class(&r->ok6, class);
 
-	pf_say(&a->o, "table <%s> persist", pf_table_name(class));
+	pf_say(&a->o, "table <%s> persist {", pf_table_name(class));
+	/* Without braces the table would keep what an earlier load put in. */
 	if (has_class(&r->ok4, class) || v6) {
-		pf_say(&a->o, " {\n");
+		pf_say(&a->o, "\n");
 		say_family(&a->o, &r->ok4, class, site);
 		if (v6)
 			say_family(&a->o, &r->ok6, class, site);
-		pf_say(&a->o, "}");
+	} else {
+		pf_say(&a->o, " ");
 	}
-	pf_say(&a->o, "\n\n");
+	pf_say(&a->o, "}\n\n");
 }
 
 /* --- the rules of every slot ---------------------------------------------- */

@@ -343,6 +343,29 @@ pf_model_packet(struct pf_model *m, const struct pfm_packet *p,
 
 /* --- loading -------------------------------------------------------------- */
 
+/* A table that the text names without a list keeps its addresses. */
+static void
+keep_tables(struct pfm_ruleset *old, struct pfm_ruleset *new)
+{
+	for (size_t i = 0; i < new->ntables; i++) {
+		struct pfm_table *t = &new->tables[i], was = *t;
+
+		for (size_t k = 0; k < old->ntables && !t->listed; k++) {
+			struct pfm_table *o = &old->tables[k];
+
+			if (strcmp(o->name, t->name) != 0)
+				continue;
+			t->v = o->v;
+			t->n = o->n;
+			t->cap = o->cap;
+			o->v = was.v;
+			o->n = was.n;
+			o->cap = was.cap;
+			break;
+		}
+	}
+}
+
 static int
 load(struct pf_model *m, struct pfm_anchor *a, const struct pfm_text *t,
     enum pfm_place place, struct err *e)
@@ -352,6 +375,7 @@ load(struct pf_model *m, struct pfm_anchor *a, const struct pfm_text *t,
 	if (pfm_parse(t->text, t->len, place == PFM_ROOT ? "" : t->name, place,
 		m->freebsd, &rs, e) < 0)
 		return -1;
+	keep_tables(&a->rs, &rs);
 	pfm_ruleset_fini(&a->rs);
 	a->rs = rs;
 	a->loaded = ++m->nloads;

@@ -138,6 +138,7 @@ take_table_body(struct pfm_parser *p, struct pfm_table *t, struct err *e)
 	}
 	if (!pfm_lex_punct(&p->l, '{'))
 		return 0;
+	t->listed = true;
 	if (pfm_lex_next(&p->l, e) < 0 || take_addresses(p, t, e) < 0)
 		return -1;
 	if (pfm_table_sort(t, e) < 0)

@@ -87,6 +87,7 @@ struct pfm_entry {
 struct pfm_table {
 	char name[PFM_TABLE];
 	bool persist;
+	bool listed;	     /* else a load leaves in it what was there */
 	struct pfm_entry *v; /* sorted by family, length, address */
 	size_t n, cap;
 };
@@ -110,6 +111,12 @@ int pfm_parse(const char *text, size_t len, const char *name,
     enum pfm_place place, unsigned freebsd, struct pfm_ruleset *out,
     struct err *e);
 void pfm_ruleset_fini(struct pfm_ruleset *rs);
+
+/* Whether they mean the same; the line they stand in does not matter. */
+bool pfm_rule_same(const struct pfm_rule *a, const struct pfm_rule *b);
+/* As the parser takes it; of one protocol and one range of ports. */
+enum { PFM_RULE_TEXT = 512 };
+const char *pfm_rule_text(const struct pfm_rule *r, char to[PFM_RULE_TEXT]);
 
 /* --- tables --------------------------------------------------------------- */
 

@@ -106,6 +106,36 @@ test_order(void)
 	pf_model_free(m);
 }
 
+static void
+reload(struct pf_model *m, const char *text)
+{
+	struct pfm_text t = { "coppice/sb7", text, strlen(text) };
+	struct err e;
+
+	CHECK(pf_model_load(m, &t, &e) == 0);
+}
+
+/* Braces that hold nothing empty a table; without any it stays as it is. */
+static void
+test_tables_again(void)
+{
+	static const char rules[] = "pass in quick from any to <t>\n";
+	struct pf_model *m = model("anchor \"coppice/*\" in on coppice\n"
+				   "block in quick all label \"no\"\n",
+	    "table <t> persist { 1.0.0.0/8 }\npass in quick from any to <t>\n",
+	    NULL);
+	char text[128];
+
+	CHECK(is(m, "cop7", "1.2.3.4", "pass "));
+	(void)snprintf(text, sizeof(text), "table <t> persist\n%s", rules);
+	reload(m, text);
+	CHECK(is(m, "cop7", "1.2.3.4", "pass "));
+	(void)snprintf(text, sizeof(text), "table <t> persist { }\n%s", rules);
+	reload(m, text);
+	CHECK(is(m, "cop7", "1.2.3.4", "drop no"));
+	pf_model_free(m);
+}
+
 static bool
 is_logged(const struct pf_model *m, const char *dst)
 {
@@ -454,6 +484,7 @@ main(void)
 {
 	test_order();
 	test_log();
+	test_tables_again();
 	test_tables();
 	test_anchors();
 	test_lists();
