@@ -331,7 +331,8 @@ op_flows(struct server *s, const struct request *q, struct rules_reply *reply,
 
 	memcpy(&c, q->body, sizeof(c));
 	if (want_made(&s->r, c.slot, e) < 0 ||
-	    flows_ask(&s->flows, c.slot, q->h.seq, e) < 0)
+	    flows_ask(&s->flows, c.slot, s->r.slots[c.slot].gen, q->h.seq, e) <
+		0)
 		return -1;
 	reply->seq = 0; /* on_flows() answers */
 	return 0;

@@ -13,6 +13,7 @@ struct question {
 	struct flows *x;
 	struct np_addr own[2]; /* of the slot */
 	size_t nown;
+	uint32_t gen;
 	struct rules_reply reply;
 	int fd;
 };
@@ -25,7 +26,8 @@ work(struct job *j)
 	struct rules_reply *r = &q->reply;
 	struct rules_flow *v = NULL;
 
-	r->rc = rules_kernel_flows(q->own, q->nown, &v, &r->nflows, &r->err);
+	r->rc = rules_kernel_flows(
+	    q->own, q->nown, q->gen, &v, &r->nflows, &r->err);
 	if (r->rc == 0 && r->nflows > 0) {
 		q->fd =
 		    memfile_make("flows", v, r->nflows * sizeof(*v), &r->err);
@@ -45,7 +47,8 @@ done(struct job *j)
 }
 
 int
-flows_ask(struct flows *x, uint32_t slot, uint32_t seq, struct err *e)
+flows_ask(
+    struct flows *x, uint32_t slot, uint32_t gen, uint32_t seq, struct err *e)
 {
 	const struct conf *cf = x->cf;
 	struct link_addr a;
@@ -67,6 +70,7 @@ flows_ask(struct flows *x, uint32_t slot, uint32_t seq, struct err *e)
 		.x = x,
 		.own = { a.sb4, a.sb6 },
 		.nown = cf->ipv6 ? 2 : 1,
+		.gen = gen,
 		.reply = { .seq = seq },
 		.fd = -1 };
 	x->nasked++;

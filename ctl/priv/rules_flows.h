@@ -17,7 +17,9 @@ struct flows {
 	unsigned nasked;
 };
 
-int flows_ask(struct flows *x, uint32_t slot, uint32_t seq, struct err *e);
+/* gen: the slot's live generation. */
+int flows_ask(
+    struct flows *x, uint32_t slot, uint32_t gen, uint32_t seq, struct err *e);
 /* What is under way is not answered any more. */
 void flows_fini(struct flows *x);
 

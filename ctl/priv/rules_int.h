@@ -70,13 +70,19 @@ int rules_kernel_apply(
 int rules_kernel_clear(struct rules *r, uint32_t slot, struct err *e);
 /* Of a slot that is closed: its sets, and nothing that would open them. */
 int rules_kernel_prepare(struct rules *r, struct rules_want *w, struct err *e);
-/* A socket that hears of denied packets; -1 if there is none, which is said. */
+/*
+ * What hears of denied packets; -1 if there is none, which is said.  On Linux
+ * an NFLOG socket.  On FreeBSD a bpf(4) descriptor of pflog0, locked and only
+ * to be read, BIOCGBLEN bytes at a time: struct bpf_hdr, struct pfloghdr and
+ * the packet's first bytes, of packets that were dropped on cop<n> alone.
+ */
 int rules_kernel_log(struct rules *r);
 /*
  * What flows from these addresses, for a thread of its own; *v is the
- * caller's to free.
+ * caller's to free.  gen: what is live; where the kernel marks no flow, all
+ * that are left were judged under it.
  */
-int rules_kernel_flows(const struct np_addr *from, size_t nfrom,
+int rules_kernel_flows(const struct np_addr *from, size_t nfrom, uint32_t gen,
     struct rules_flow **v, uint32_t *n, struct err *e);
 int rules_kernel_state(
     struct rules *r, uint32_t slot, struct rules_state *out, struct err *e);

@@ -221,11 +221,12 @@ dump(struct list *l, struct np_addr from, struct err *e)
 }
 
 int
-rules_kernel_flows(const struct np_addr *from, size_t nfrom,
+rules_kernel_flows(const struct np_addr *from, size_t nfrom, uint32_t gen,
     struct rules_flow **v, uint32_t *n, struct err *e)
 {
 	struct list l = { .n = 0 };
 
+	(void)gen; /* each flow's mark says its own */
 	for (size_t i = 0; i < nfrom; i++)
 		if (dump(&l, from[i], e) < 0) {
 			free(l.v);
