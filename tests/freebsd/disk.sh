@@ -148,6 +148,8 @@ devices() {
 	is yes here "$r/dev/fd"
 	is no here "$r/dev/mem"
 	is no here "$r/dev/bpf"
+	is "" disk up one # again: what was there is not covered
+	is 2 sh -c "mount -p | awk -v p='$r/' 'index(\$2, p) == 1' | wc -l | tr -d ' '"
 	exec 9<"$r/dev/null" # busy: taken away by force
 	is "" disk down one
 	exec 9<&-

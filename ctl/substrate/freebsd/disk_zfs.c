@@ -419,6 +419,18 @@ is_current(const struct disk *d, const char *id, const char *name)
 	return same;
 }
 
+/* Whoever filled it was killed: it is mounted still. */
+static void
+unmount_fresh(const struct disk *d, const char *id)
+{
+	struct flat f;
+	struct err e;
+
+	flat_names(d, id, 0, &f);
+	if (unmount_below(f.path, true, &e) == 0)
+		(void)unlinkat(d->dir, f.at, AT_REMOVEDIR);
+}
+
 static void
 forget_one(void *arg, const char *name)
 {
@@ -431,6 +443,7 @@ forget_one(void *arg, const char *name)
 	held = lock(d, id, false, &e);
 	if (held < 0 || is_current(d, id, name))
 		return;
+	unmount_fresh(d, id);
 	(void)snprintf(full, sizeof(full), "%s/templates/%s", d->dataset, name);
 	(void)snprintf(snap, sizeof(snap), "%s@g", full);
 	/* A sandbox may stand on it: then another time. */

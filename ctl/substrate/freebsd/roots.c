@@ -250,8 +250,9 @@ root_mount(
 	enum root_abi abi = ROOT_FREEBSD;
 	struct err ignored;
 
+	/* What somebody who was killed had mounted would lie below ours. */
 	if (root < 0 || roots_check(ruleset, e) < 0 ||
-	    root_abi(d, id, &abi, e) < 0)
+	    root_abi(d, id, &abi, e) < 0 || root_unmount(d, id, e) < 0)
 		return -1;
 	if (mount_all(root, ruleset, abi, e) == 0)
 		return 0;

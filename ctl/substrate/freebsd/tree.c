@@ -415,31 +415,31 @@ tree_merge(const int *layers, size_t n, int to, struct err *e)
 /* --- sync --------------------------------------------------------------------
  */
 
-static int sync_below(int dir, size_t depth);
+static int sync_below(int dir, dev_t dev, size_t depth);
 
 static int
-sync_name(int dir, const char *name, size_t depth)
+sync_name(int dir, const char *name, dev_t dev, size_t depth)
 {
 	autoclose int fd =
 	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
-	/* Links, sockets; and what went away meanwhile. */
-	if (fd < 0 || fstat(fd, &st) < 0)
+	/* Links, sockets, other mounts; and what went away meanwhile. */
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != dev)
 		return 0;
 	if (S_ISREG(st.st_mode))
 		return fsync(fd);
-	return S_ISDIR(st.st_mode) ? sync_below(fd, depth + 1) : 0;
+	return S_ISDIR(st.st_mode) ? sync_below(fd, dev, depth + 1) : 0;
 }
 
 static int
-sync_below(int dir, size_t depth)
+sync_below(int dir, dev_t dev, size_t depth)
 {
 	struct names l = { .v = NULL };
 	int rc = depth < TREE_DEPTH ? names_read(&l, dir) : 0;
 
 	for (size_t i = 0; rc == 0 && i < l.n; i++)
-		rc = sync_name(dir, l.v[i], depth);
+		rc = sync_name(dir, l.v[i], dev, depth);
 	names_fini(&l);
 	return rc < 0 ? -1 : fsync(dir);
 }
@@ -447,5 +447,9 @@ sync_below(int dir, size_t depth)
 int
 tree_sync(int dir, struct err *e)
 {
-	return sync_below(dir, 0) == 0 ? 0 : err_sys(e, "sync of files");
+	struct stat st;
+
+	if (fstat(dir, &st) < 0 || sync_below(dir, st.st_dev, 0) < 0)
+		return err_sys(e, "sync of files");
+	return 0;
 }

@@ -29,7 +29,7 @@ int tree_merge(const int *layers, size_t n, int to, struct err *e);
  */
 int tree_remove(int dir, const char *name, struct err *e);
 
-/* Each regular file's content to the disk. */
+/* Each regular file's content to the disk; not of what is mounted below. */
 int tree_sync(int dir, struct err *e);
 
 /* tree_attr.c: flags, modes, owners, times and extended attributes. */

@@ -17,6 +17,7 @@ enum { DEEP = 64, PASSES_MAX = 1 << 20 };
 
 struct removal {
 	int top;
+	dev_t dev;
 	unsigned moved; /* names that were made up */
 };
 
@@ -60,6 +61,10 @@ remove_one(struct removal *r, int dir, const char *name, size_t depth)
 		return errno == ENOENT ? 0 : -1;
 	if (!S_ISDIR(st.st_mode))
 		return unlink_one(dir, name, 0);
+	if (st.st_dev != r->dev) {
+		errno = EBUSY; /* still mounted: none of ours to remove */
+		return -1;
+	}
 	if (depth >= DEEP)
 		return move_up(r, dir, name);
 	below =
@@ -114,12 +119,14 @@ tree_remove(int dir, const char *name, struct err *e)
 	struct removal r = { .top = openat(dir, name,
 				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
 				     O_CLOEXEC) };
+	struct stat st;
 	int rc;
 
 	if (r.top < 0 && errno == ENOENT)
 		return 0;
-	if (r.top < 0)
+	if (r.top < 0 || fstat(r.top, &st) < 0)
 		return err_sys(e, "remove %s", name);
+	r.dev = st.st_dev;
 	rc = empty(&r, r.top, 0);
 	drop_fd(&r.top);
 	if (rc == 0)

@@ -336,14 +336,16 @@ pool_of(const char *name, char to[NAME_TEXT])
 int
 zfs_sync(const struct zfs *z, const char *name, struct err *e)
 {
+	struct nvlist *none = list_new(z, e);
 	char pool[NAME_TEXT];
-	int rc;
+	int rc = -1;
 
 	pool_of(name, pool);
-	if (start(z, e) < 0)
-		return -1;
-	rc = said(z->sync(pool, NULL, NULL), e, "sync", pool);
-	z->fini();
+	if (none != NULL && start(z, e) == 0) {
+		rc = said(z->sync(pool, none, NULL), e, "sync", pool);
+		z->fini();
+	}
+	z->nv_free(none);
 	return rc;
 }
 
