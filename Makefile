@@ -97,7 +97,7 @@ srcs = $(filter-out %_main.c, \
 pkgs.linux   = $(if $(strip $1),$(shell pkg-config --libs $1 || \
                  echo missing: see tools/setup))
 pkgs.freebsd = $(foreach p,$1,$(or $(lib.$p),-l$(p:lib%=%)))
-lib.libcurl := -lcurl -lssl -lcrypto -lz
+lib.libcurl := -lcurl -lssl -lcrypto -lz -lpthread
 lib.sqlite3 := -lsqlite3 -lm
 pkgs         = $(pkgs.$(OS))
 quote = "$(subst $(empty) $(empty),"$(comma)",$(strip $1))"
@@ -372,7 +372,7 @@ compile_commands.json: tests ## for editors
 
 install: ## into $(DESTDIR)$(PREFIX)
 	$(Q)$(MAKE) --no-print-directory VARIANT=release all
-	$(Q)tools/install.sh build/release/bin "$(DESTDIR)" "$(PREFIX)"
+	$(Q)tools/$(if $(filter freebsd,$(OS)),freebsd/)install.sh build/release/bin "$(DESTDIR)" "$(PREFIX)"
 
 clean:
 	$(Q)rm -rf build compile_commands.json

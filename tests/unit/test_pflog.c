@@ -2,6 +2,7 @@
 #include "egress/pflog.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <netinet/in.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 const char place_conf[] = "/usr/local/etc/coppiced.conf";
 const char place_state[] = "/var/db/coppice";
-const char place_setup[] = "tools/install.sh";
+const char place_setup[] = "tools/freebsd/install.sh";
 
 /*
  * The kernel finds the path by its name cache, which forgets: a name that was
