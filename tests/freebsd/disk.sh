@@ -30,7 +30,7 @@ tidy() {
 trap tidy EXIT
 trap 'exit 130' HUP INT TERM
 
-disk() { "$ctl" "$work/conf" "$@"; }
+disk() { "$ctl" "$work/conf" "$@" 2>>"$scratch/log"; }
 inode() { stat -f %i "$1"; }
 root() { disk root "$1"; }
 mounts_of() { mount -p | awk -v p="$(root "$1")" 'index($2, p) == 1' | wc -l | tr -d ' '; }
@@ -45,6 +45,7 @@ templates() {
 	mkdir -p "$b/bin" "$b/etc" "$b/dir/sub" "$b/opaque" "$b/var/empty" \
 	    "$b/home/user" "$t/etc" "$t/dir" "$t/opaque"
 	mkdir -m 1777 "$b/tmp"
+	chmod 0700 "$b" "$t" # as mktemplate leaves them
 	echo base >"$b/etc/name"
 	echo stays >"$b/etc/stays"
 	echo gone >"$b/dir/gone"
@@ -71,6 +72,8 @@ templates() {
 }
 
 looks_like_an_overlay() { # ROOT
+	is 40755 stat -f %p "$1"
+	is 40700 stat -f %p "$state/sandboxes"
 	is top cat "$1/etc/name"
 	is new cat "$1/etc/new"
 	is stays cat "$1/etc/stays"
@@ -146,6 +149,8 @@ devices() {
 	is "" disk up one
 	is yes here "$r/dev/null"
 	is yes here "$r/dev/fd"
+	is yes here "$r/dev/ctty"
+	is no here "$r/dev/zfs"
 	is no here "$r/dev/mem"
 	is no here "$r/dev/bpf"
 	is "" disk up one # again: what was there is not covered
@@ -228,7 +233,8 @@ hostile_tree() {
 many() {
 	is "" disk template "$base"
 	echo "= $1: $(disk make-many m 1 "$clones" "$base")"
-	is "$clones" sh -c "'$ctl' '$work/conf' each | wc -l | tr -d ' '"
+	disk each >"$scratch/each"
+	is "$clones" awk 'END { print NR }' "$scratch/each"
 	begun=$(date +%s)
 	is "$clones removed" disk remove-all
 	echo "= $1: $clones removed in $(($(date +%s) - begun)) s"
@@ -245,7 +251,7 @@ common() { # NAME
 
 # --- what only clones can --------------------------------------------------------------
 
-names_below() { zfs list -H -o name -r "$pool/$1" | sed 1d | wc -l | tr -d ' '; }
+names_below() { zfs list -H -o name -r "$1" | sed 1d | wc -l | tr -d ' '; }
 
 limits() {
 	is "" disk make full "$base" 32
@@ -277,12 +283,12 @@ forgets() {
 	is "" disk make old "$top" 64
 	renew "$top"
 	is "" disk make new "$top" 64
-	before=$(names_below templates)
+	before=$(names_below "$pool/state/templates")
 	disk forget
-	is "$before" names_below templates
+	is "$before" names_below "$pool/state/templates"
 	is "" disk remove old
 	disk forget
-	is "$((before - 1))" names_below templates
+	is "$((before - 1))" names_below "$pool/state/templates"
 	is top cat "$(root new)/etc/name"
 	is "" disk remove new
 
@@ -304,7 +310,8 @@ on_zfs() {
 	must_run zpool create -m none "$pool" "${COP_POOL_DISK:-$work/pool}"
 	must_run zfs create -o mountpoint="$state" "$pool/state"
 	templates
-	echo "state_dir = $state" >"$work/conf"
+	printf 'state_dir = %s\ndisk_backend = zfs\n' "$state" >"$work/conf"
+	must_run disk text >/dev/null
 	is "zfs: clones below $pool/state" disk text
 	common zfs
 	limits
@@ -314,9 +321,10 @@ on_zfs() {
 	echo "zfs_dataset = $pool/else" >>"$work/conf"
 	is "zfs: clones below $pool/else" disk text
 	is "" disk make one "$base" 64
-	is 1 names_below else/sandboxes
+	is 1 names_below "$pool/else/sandboxes"
 	is "" disk remove one
-	echo "zfs_dataset = $pool/none" >>"$work/conf"
+	printf 'state_dir = %s\nzfs_dataset = %s/none\n' "$state" "$pool" \
+	    >"$work/conf"
 	has "zfs_dataset = $pool/none: there is none" disk text
 	must_run zpool destroy -f "$pool"
 	rm -f "$work/pool"
@@ -327,7 +335,8 @@ templates
 printf 'state_dir = %s\ndisk_backend = copy\n' "$state" >"$work/conf"
 is "copy: as configured; no disk limit is held" disk text
 common copy
-is "0 0" sh -c "'$ctl' '$work/conf' make u $base 64 && '$ctl' '$work/conf' usage u"
+is "" disk make u $base 64
+is "0 0" disk usage u
 is "" disk remove u
 printf 'state_dir = %s\ndisk_backend = btrfs\n' "$state" >"$work/conf"
 has "on FreeBSD it is auto, zfs or copy" disk text

@@ -55,18 +55,42 @@ roots_check(uint32_t ruleset, struct err *e)
 	    ruleset);
 }
 
-/* An entry of this very mount that the rule set hides; not there: nothing. */
+/* An entry of this very mount, whatever the rule set says; none: nothing. */
 static int
-unhide(int dev, const char *name, struct err *e)
+show(int dev, const char *name, bool visible, struct err *e)
 {
 	struct devfs_rule rule = { .dr_magic = DEVFS_MAGIC,
 		.dr_icond = DRC_PATHPTRN,
 		.dr_iacts = DRA_BACTS,
-		.dr_bacts = DRB_UNHIDE };
+		.dr_bacts = visible ? DRB_UNHIDE : DRB_HIDE };
 
 	(void)snprintf(rule.dr_pathptrn, sizeof(rule.dr_pathptrn), "%s", name);
 	if (ioctl(dev, DEVFSIO_RAPPLY, &rule) < 0)
 		return err_sys(e, "dev/%s", name);
+	return 0;
+}
+
+/*
+ * The usual rule set for jails lacks two that every program may have, and has
+ * three that are a way into the kernel.
+ */
+static int
+adjust(int dev, struct err *e)
+{
+	static const struct {
+		const char *name;
+		bool visible;
+	} devices[] = {
+		{ "ctty", true }, /* tty, of who has no terminal */
+		{ "full", true },
+		{ "zfs", false },
+		{ "fuse", false },
+		{ "crypto", false },
+	};
+
+	for (size_t i = 0; i < countof(devices); i++)
+		if (show(dev, devices[i].name, devices[i].visible, e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -194,7 +218,9 @@ mount_dev(int root, uint32_t ruleset, struct err *e)
 	if (mount_below(root, "dev", "devfs", &rules, e) < 0)
 		return -1;
 	dev = enter(root, "dev", e);
-	return dev < 0 ? -1 : check_hidden(dev, e);
+	if (dev < 0 || check_hidden(dev, e) < 0)
+		return -1;
+	return adjust(dev, e);
 }
 
 /*
@@ -214,7 +240,7 @@ link_shm(int root, struct err *e)
 		return err_sys(e, "run/shm");
 	if (symlinkat("/run/shm", dev, "shm") < 0 && errno != EEXIST)
 		return err_sys(e, "dev/shm");
-	return unhide(dev, "shm", e);
+	return show(dev, "shm", true, e);
 }
 
 static int

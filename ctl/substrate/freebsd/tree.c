@@ -404,8 +404,9 @@ tree_merge(const int *layers, size_t n, int to, struct err *e)
 	memcpy(all.fd, layers, n * sizeof(*layers));
 	c->top = to;
 	rc = merge(c, &all, to);
-	if (rc == 0)
-		rc = links_lock(c);
+	/* A template's root is closed to the host's users. */
+	if (rc == 0 && (links_lock(c) < 0 || fchmod(to, 0755) < 0))
+		rc = -1;
 	if (rc < 0)
 		err_sys(e, "copy of %s", c->len > 0 ? c->path : ".");
 	links_fini(c);

@@ -19,7 +19,7 @@ enum {
  * overlay of them would look: a character device 0/0 takes a name away, and a
  * directory marked opaque hides those below it.  Keeps owners, modes, times,
  * flags, extended attributes, holes, and hard links within a layer; leaves out
- * sockets and device nodes.
+ * sockets and device nodes.  The mode of `to` itself becomes 0755.
  */
 int tree_merge(const int *layers, size_t n, int to, struct err *e);
 

@@ -40,6 +40,7 @@ struct zfs {
 	int (*nv_alloc)(struct nvlist **, unsigned, int);
 	void (*nv_free)(struct nvlist *);
 	int (*nv_flag)(struct nvlist *, const char *);
+	int (*nv_bool)(struct nvlist *, const char *, int);
 	int (*nv_number)(struct nvlist *, const char *, uint64_t);
 	int (*nv_text)(struct nvlist *, const char *, const char *);
 	int (*nv_get_list)(
@@ -74,6 +75,7 @@ find_all(struct zfs *z, struct err *e)
 		{ z->nvpair, "nvlist_alloc", &z->nv_alloc },
 		{ z->nvpair, "nvlist_free", &z->nv_free },
 		{ z->nvpair, "nvlist_add_boolean", &z->nv_flag },
+		{ z->nvpair, "nvlist_add_boolean_value", &z->nv_bool },
 		{ z->nvpair, "nvlist_add_uint64", &z->nv_number },
 		{ z->nvpair, "nvlist_add_string", &z->nv_text },
 		{ z->nvpair, "nvlist_lookup_nvlist", &z->nv_get_list },
@@ -98,10 +100,11 @@ load(struct zfs *z, struct err *e)
 {
 	int rc;
 
-	z->nvpair = dlopen("libnvpair.so.2", RTLD_NOW | RTLD_GLOBAL);
+	/* Lazily: they know threads, of which we have none, from elsewhere. */
+	z->nvpair = dlopen("libnvpair.so.2", RTLD_LAZY | RTLD_GLOBAL);
 	z->core = z->nvpair == NULL
 		      ? NULL
-		      : dlopen("libzfs_core.so.2", RTLD_NOW | RTLD_LOCAL);
+		      : dlopen("libzfs_core.so.2", RTLD_LAZY | RTLD_LOCAL);
 	if (z->core == NULL)
 		return err_set(e, ERR_UNSUPPORTED, "no ZFS: %s", dlerror());
 	if (find_all(z, e) < 0)
@@ -336,16 +339,19 @@ pool_of(const char *name, char to[NAME_TEXT])
 int
 zfs_sync(const struct zfs *z, const char *name, struct err *e)
 {
-	struct nvlist *none = list_new(z, e);
+	struct nvlist *how = list_new(z, e);
 	char pool[NAME_TEXT];
 	int rc = -1;
 
 	pool_of(name, pool);
-	if (none != NULL && start(z, e) == 0) {
-		rc = said(z->sync(pool, none, NULL), e, "sync", pool);
+	/* Not forced: then labels are written, too, without a change. */
+	if (how != NULL &&
+	    said(z->nv_bool(how, "force", 0), e, "sync", pool) == 0 &&
+	    start(z, e) == 0) {
+		rc = said(z->sync(pool, how, NULL), e, "sync", pool);
 		z->fini();
 	}
-	z->nv_free(none);
+	z->nv_free(how);
 	return rc;
 }
 
