@@ -4,13 +4,13 @@ found it.  Run by envd_inside.sh; ends with "N passed, M failed".
 """
 import gzip
 import json
-import os
 import sys
 import time
 import traceback
 
+import envd_behind as behind
 import envd_http as e
-from envd_http import ROOT, basic, check, eq, get, put, req, stream, unary
+from envd_http import basic, check, eq, get, put, req, stream, unary
 
 FS = "/filesystem.Filesystem/"
 P = "/process.Process/"
@@ -27,27 +27,27 @@ def raw(path, body):
 
 
 def test_filesystem():
-    os.makedirs(ROOT + "/t/d1/x")
-    os.makedirs(ROOT + "/t/d2")
+    behind.makedirs("/t/d1/x")
+    behind.makedirs("/t/d2")
     put("/t/f", "x")
     eq(code(FS + "Move", {"source": "/t/d1", "destination": "/t/d2"}), (500, "internal"), "onto a directory")
-    check(os.path.isdir(ROOT + "/t/d1/x"), "and it is where it was")
+    check(behind.isdir("/t/d1/x"), "and it is where it was")
     eq(code(FS + "Move", {"source": "/t/no", "destination": "/t/d2"}), (404, "not_found"), "nothing onto it")
     eq(code(FS + "Remove", {"path": "/t/f/x"}), (500, "internal"), "remove below a file")
-    os.symlink("d1", ROOT + "/t/l")
+    behind.symlink("d1", "/t/l")
     eq(unary(FS + "Remove", {"path": "/t/l/"}), (200, {}), "remove a link")
-    check(os.path.isdir(ROOT + "/t/d1/x"), "not what it leads to")
+    check(behind.isdir("/t/d1/x"), "not what it leads to")
     eq(code(FS + "Remove", {"path": "/t/d1/x/.."}), (500, "internal"), "remove by ..")
-    check(os.path.isdir(ROOT + "/t/d1/x"), "and it is there")
+    check(behind.isdir("/t/d1/x"), "and it is there")
     eq(put("/t/none/../z", "x")[0], 500, "parents by ..")
-    check(not os.path.exists(ROOT + "/t/none"), "are not made")
+    check(not behind.exists("/t/none"), "are not made")
     eq(code(FS + "MakeDir", {"path": "/t/none/../z"}), (500, "internal"), "directory by ..")
     eq(put("/t/new/", "x")[0], 400, "slash at the end")
-    check(os.path.isdir(ROOT + "/t/new"), "is a directory")
+    check(behind.isdir("/t/new"), "is a directory")
     eq(put("/t/f/", "x")[0], 500, "slash behind a file")
     eq(code(FS + "ListDir", {"path": "/t/f/x"}), (500, "internal"), "list below a file")
-    os.symlink("nothing", ROOT + "/t/d1/dang")
-    os.symlink("d1", ROOT + "/t/l")
+    behind.symlink("nothing", "/t/d1/dang")
+    behind.symlink("d1", "/t/l")
     paths = {x["name"]: x for x in unary(FS + "ListDir", {"path": "/t/./d2/../l"})[1]["entries"]}
     eq(sorted(paths), ["dang", "x"], "listed")
     eq((paths["x"]["path"], paths["dang"]["symlinkTarget"]), ("/t/l/x", "/t/d1/dang"), "clean paths")
@@ -64,19 +64,19 @@ def events(wid, quiet=0.5):
 
 
 def test_watch():
-    os.makedirs(ROOT + "/w/in")
-    os.makedirs(ROOT + "/o/p/q")
-    open(ROOT + "/o/x", "w", encoding="ascii").close()
+    behind.makedirs("/w/in")
+    behind.makedirs("/o/p/q")
+    behind.touch("/o/x")
     wid = unary(FS + "CreateWatcher", {"path": "/w/../w/", "recursive": True})[1]["watcherId"]
-    os.rename(ROOT + "/o", ROOT + "/w/o")
+    behind.rename("/o", "/w/o")
     eq(events(wid), [("o", "CREATE"), ("o/p", "CREATE"), ("o/p/q", "CREATE"), ("o/x", "CREATE")], "moved in")
-    open(ROOT + "/w/o/p/q/y", "w", encoding="ascii").close()
+    behind.touch("/w/o/p/q/y")
     eq(events(wid), [("o/p/q/y", "CREATE")], "in what was moved in")
-    os.rename(ROOT + "/w/o", ROOT + "/w/in/o")
+    behind.rename("/w/o", "/w/in/o")
     eq(events(wid), [("o", "RENAME"), ("in/o", "CREATE")], "moved within")
-    os.rename(ROOT + "/w", ROOT + "/w2")
+    behind.rename("/w", "/w2")
     eq(events(wid), [(".", "RENAME")], "the root goes")
-    open(ROOT + "/w2/z", "w", encoding="ascii").close()
+    behind.touch("/w2/z")
     eq(events(wid), [], "and nothing is heard of it")
     wid = unary(FS + "CreateWatcher", {"path": "/w2"})[1]["watcherId"]
     put("/w2/e", "")
@@ -103,13 +103,13 @@ def test_files():
     eq(get("/u/b")[2], b"a\r\n--Bx\r\n--B-", "what looks like a boundary")
     for r, st in (("octets=0-1", 416), ("bytes=5-4", 416), ("bytes=,0-0,", 206), ("", 200)):
         eq(get("/u/b", {"Range": r})[0], st, f"range {r!r}")
-    open(ROOT + "/u/empty", "w", encoding="ascii").close()
+    behind.touch("/u/empty")
     eq(get("/u/empty", {"Range": "bytes=0-5"})[0], 200, "range of nothing")
     for v, st in ((("If-Match", ""), 200), (("If-Match", '"x"'), 412),
                   (("If-Modified-Since", "Friday, 01-Jan-38 00:00:00 GMT"), 304),
                   (("If-Unmodified-Since", "Mon Jan  1 00:00:00 1990"), 412)):
         eq(get("/u/b", dict([v]))[0], st, f"{v}")
-    os.utime(ROOT + "/u/b", (0, 0))
+    behind.long_ago("/u/b")
     check("last-modified" not in get("/u/b")[1], "no date")
     eq(get("/u/b", signature_expiration="x")[0], 400, "expiration, and no token")
 

@@ -17,8 +17,9 @@ import time
 import traceback
 import urllib.parse
 
-ADDR = ("127.0.0.1", 49983)
-ROOT = os.environ["ENVD_ROOT"]
+import envd_behind as behind
+from envd_behind import ADDR
+
 SECRET = os.environ["ENVD_SECRET"]
 passed = failed = 0
 token = None
@@ -124,6 +125,9 @@ def run(script, **kw):
     return out.decode(), ev
 
 
+behind.shell = lambda script: run(script, headers=basic("root"))[0]
+
+
 def test_http():
     st, h, b = req("GET", "/health")
     eq((st, b, h["cache-control"]), (204, b"", "no-store"), "health")
@@ -172,8 +176,7 @@ def test_init():
     pem = "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n"
     for i in range(2):
         eq(init(caBundle=pem, timestamp="2027-01-01T00:00:00Z")[0], 204, "certificates")
-    with open(ROOT + "/etc/ssl/certs/ca-certificates.crt") as f:
-        eq(f.read().count(pem), 1, "certificates once")
+    eq(behind.read("/etc/ssl/certs/ca-certificates.crt").count(pem), 1, "certificates once")
 
 
 def test_token():
@@ -277,15 +280,15 @@ def test_download():
 def test_upload():
     eq(put("new/dir/f", "x", username="user"),
        (200, [{"name": "f", "path": "/home/user/new/dir/f", "type": "file"}]), "parents")
-    s = os.stat(ROOT + "/home/user/new")
+    s = behind.look("/home/user/new")
     eq((s.st_uid, s.st_gid, s.st_mode & 0o7777), (1000, 1000, 0o755), "owner of the parent")
-    s = os.stat(ROOT + "/home/user/new/dir/f")
+    s = behind.look("/home/user/new/dir/f")
     eq((s.st_uid, s.st_mode & 0o7777), (1000, 0o644), "owner of the file")
-    os.chmod(ROOT + "/home/user/new/dir/f", 0o751)
+    behind.chmod("/home/user/new/dir/f", 0o751)
     put("new/dir/f", "yy", username="root")
-    s = os.stat(ROOT + "/root")
+    s = behind.look("/root")
     put("/home/user/new/dir/f", "", username="root")
-    s = os.stat(ROOT + "/home/user/new/dir/f")
+    s = behind.look("/home/user/new/dir/f")
     eq((s.st_uid, s.st_mode & 0o7777, s.st_size), (0, 0o751, 0), "chown, mode kept")
     eq(put("", "x")[0], 400, "empty path is a directory")
     eq(put("/home", "x")[0], 400, "directory")
@@ -332,8 +335,8 @@ def test_upload():
     ts = [threading.Thread(target=put, args=(f"/par/x/y/{i}", str(i))) for i in range(20)]
     [t.start() for t in ts]
     [t.join() for t in ts]
-    eq(len(os.listdir(ROOT + "/par/x/y")), 20, "concurrent parents")
-    os.makedirs(ROOT + "/small", exist_ok=True)
+    eq(len(behind.listdir("/par/x/y")), 20, "concurrent parents")
+    behind.makedirs("/small")
     run("mount -t tmpfs -o size=64k tmpfs /small", headers=basic("root"))
     st, r = put("/small/f", b"x" * 200000)
     eq((st, r["message"]), (507, "attempted to write 200000 bytes: not enough disk space available"), "full")
@@ -342,7 +345,7 @@ def test_upload():
     st, _, b = req("POST", "/files/compose", json.dumps(
         {"source_paths": ["/mp/a/1", "/chunked"], "destination": "/comp/all", "username": "user"}))
     eq((st, json.loads(b)["path"], get("/comp/all")[2]), (200, "/comp/all", b"oneabcdef"), "compose")
-    check(not os.path.exists(ROOT + "/mp/a/1"), "sources go")
+    check(not behind.exists("/mp/a/1"), "sources go")
     eq(req("POST", "/files/compose", json.dumps(
         {"source_paths": ["/none"], "destination": "/c"}))[0], 404, "compose of nothing")
 
@@ -388,7 +391,7 @@ def test_filesystem():
     eq(unary(FS + "Move", {"source": "fs/f", "destination": "q"}, h)[1]["code"], "not_found", "move nothing")
     eq(unary(FS + "Move", {"source": "mv/x/f", "destination": "fs"}, h)[1]["code"], "internal", "move over a dir")
     eq(unary(FS + "Remove", {"path": "fs"}, h), (200, {}), "remove a tree")
-    check(not os.path.exists(ROOT + "/home/user/fs"), "removed")
+    check(not behind.exists("/home/user/fs"), "removed")
     eq(unary(FS + "Remove", {"path": "fs"}, h), (200, {}), "remove nothing")
     eq(unary(FS + "Stat", {"path": "/"}, {"Connect-Protocol-Version": "2"})[1]["code"], "invalid_argument", "version")
     eq(unary(FS + "Stat", {"path": "/"}, {"Connect-Timeout-Ms": "12345678901"})[1]["code"],
@@ -450,12 +453,12 @@ def test_process():
     e = end(run("kill -TERM $$")[1])
     eq(e, {"exitCode": -1, "status": "signal: terminated", "error": "signal: terminated"}, "signal")
     put("/noline", "echo script $1")
-    os.chmod(ROOT + "/noline", 0o755)
+    behind.chmod("/noline", 0o755)
     ev = start("/noline", "arg").rest()
     eq(base64.b64decode(ev[1][1]["event"]["data"]["stdout"]), b"script arg\n", "script without #!")
     for cwd, what in (("/none", "missing"), ("/etc/passwd", "a file"), ("~x", "~x")):
         eq(start("/bin/true", process={"cwd": cwd}).rest()[-1][1]["error"]["code"], "invalid_argument", what)
-    os.chmod(ROOT + "/root", 0o700)
+    behind.chmod("/root", 0o700)
     ev = start("/bin/true", process={"cwd": "/root"}, headers=basic("user")).rest()
     eq(ev[-1][1]["error"]["code"], "invalid_argument", "unreadable cwd")
     out, _ = run("cat /proc/self/environ | tr '\\0' '\\n' | sort; ls /proc/self/fd; umask; cat /proc/self/oom_score_adj;"
@@ -597,7 +600,7 @@ def test_logs():
     check(len(json.dumps(line)) < 2048 and "more]" in line["command"], "a long line is cut, and says so")
     # Who does not read: the ring drops, nothing is queued without limit.
     slow = Logs(small=True)
-    rss = envd_rss()
+    rss = behind.rss()
     auth = f"X-Access-Token: {token}\r\n" if token else ""
     ask = f"GET /files?path=/no/such&username=root HTTP/1.1\r\nHost: x\r\n{auth}\r\n".encode()
     c = socket.create_connection(ADDR)
@@ -609,7 +612,7 @@ def test_logs():
             n += data.count(b"HTTP/1.1 404")
             tail = data[-11:]
     c.close()
-    check(envd_rss() - rss < 600, f"40,000 lines for a slow reader: {envd_rss() - rss} KiB")
+    check(behind.rss() - rss < 600, f"40,000 lines for a slow reader: {behind.rss() - rss} KiB")
     run("echo the-last-one")
     got = slow.lines("the-last-one", 10)
     dropped = sum(x.get("dropped", 0) for x in got)
@@ -630,19 +633,19 @@ def test_load():
     c.sendall(b"POST /process.Process/Start HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+json\r\n"
               b"Content-Length: %d\r\n\r\n" % len(body) + body)
     time.sleep(1)
-    check(not os.path.exists(ROOT + "/tmp/done"), "a reader who stalls holds the process")
-    rss = envd_rss()
+    check(not behind.exists("/tmp/done"), "a reader who stalls holds the process")
+    rss = behind.rss()
     check(rss < 8000, f"and costs little: {rss} KiB")
     pid = unary(P + "List", {})[1]["processes"][0]["pid"]
     fast = Live(P + "Connect", {"process": {"pid": pid}})
     n = sum(len(e["event"]["data"]["stdout"]) for _, e in fast.rest() if "data" in e.get("event", {}))
-    check(n > 20_000_000 and os.path.exists(ROOT + "/tmp/done"), f"one who reads frees it: {n}")
+    check(n > 20_000_000 and behind.exists("/tmp/done"), f"one who reads frees it: {n}")
     c.close()
     conns = []
     for i in range(1000):
         conns.append(socket.create_connection(ADDR))
     eq(req("GET", "/health")[0], 204, "with 1,000 connections")
-    rss = envd_rss()
+    rss = behind.rss()
     check(rss < 12000, f"1,000 connections: {rss} KiB")
     for x in conns:
         x.close()
@@ -658,26 +661,7 @@ def test_load():
     eq(unary(P + "List", {}), (200, {}), "all ended")
     out, _ = run("(sleep 0.1 & sleep 0.1 &) ; (setsid sh -c 'exit 1' &); sleep 0.4; ps -eo stat= | grep -c Z")
     eq(out.strip(), "0", "orphans are reaped")
-    fds = os.listdir(f"/proc/{envd_pid()}/fd")
-    check(len(fds) < 16, f"descriptors: {len(fds)}")
-
-
-def envd_pid():
-    for p in os.listdir("/proc"):
-        try:
-            if p.isdigit() and os.readlink(f"/proc/{p}/root") == ROOT and \
-                    open(f"/proc/{p}/status").read().split("NSpid:")[1].split("\n")[0].split()[-1] == "1":
-                return p
-        except (OSError, IndexError):
-            pass
-    return None
-
-
-def envd_rss():
-    for line in open(f"/proc/{envd_pid()}/status"):
-        if line.startswith("VmRSS"):
-            return int(line.split()[1])
-    return 0
+    check(behind.descriptors() < 16, f"descriptors: {behind.descriptors()}")
 
 
 def main():
