@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,9 @@
 
 #define OURS   "/usr/local/share/ca-certificates/e2b-ca.crt"
 #define SYSTEM "/etc/ssl/certs/ca-certificates.crt"
+/* Where FreeBSD's libraries look, and where it may not be yet. */
+#define BSD    "/etc/ssl/cert.pem"
+#define IS_BSD "/bin/freebsd-version"
 
 enum { BUNDLE_MAX = 4 * 1024 * 1024 };
 
@@ -78,21 +82,14 @@ make_directories(const char *path)
 	}
 }
 
-int
-ca_install(const char *pem, struct err *e)
+/* Of a bundle: without what was added before, and with what is new. */
+static int
+renew(const char *path, const char *before, const char *fresh, struct err *e)
 {
-	autofree char *before = NULL, *all = NULL, *fresh = NULL;
+	autofree char *all = slurp(path, e);
 	char *old;
 	size_t n;
 
-	if (strstr(pem, "-----BEGIN CERTIFICATE-----") == NULL)
-		return err_set(e, ERR_INVALID,
-		    "field \"caBundle\" holds no PEM certificate");
-	if (asprintf(&fresh, "%s%s", pem,
-		pem[strlen(pem) - 1] == '\n' ? "" : "\n") < 0)
-		return err_sys(e, "certificates");
-	before = slurp(OURS, e);
-	all = before != NULL ? slurp(SYSTEM, e) : NULL;
 	if (all == NULL)
 		return -1;
 	old = *before != '\0' ? strstr(all, before) : NULL;
@@ -102,9 +99,36 @@ ca_install(const char *pem, struct err *e)
 	n = strlen(all);
 	if (n > 0 && all[n - 1] != '\n')
 		all[n++] = '\n'; /* over the terminator; n says how long */
-	make_directories(OURS);
-	make_directories(SYSTEM);
-	if (write_whole(SYSTEM, all, n, fresh, e) < 0)
+	make_directories(path);
+	return write_whole(path, all, n, fresh, e);
+}
+
+/* A link there leads to a bundle that others keep. */
+static bool
+has_bsd_bundle(void)
+{
+	struct stat st;
+
+	if (lstat(BSD, &st) == 0)
+		return S_ISREG(st.st_mode);
+	return access(IS_BSD, F_OK) == 0;
+}
+
+int
+ca_install(const char *pem, struct err *e)
+{
+	autofree char *before = NULL, *fresh = NULL;
+
+	if (strstr(pem, "-----BEGIN CERTIFICATE-----") == NULL)
+		return err_set(e, ERR_INVALID,
+		    "field \"caBundle\" holds no PEM certificate");
+	if (asprintf(&fresh, "%s%s", pem,
+		pem[strlen(pem) - 1] == '\n' ? "" : "\n") < 0)
+		return err_sys(e, "certificates");
+	before = slurp(OURS, e);
+	if (before == NULL || renew(SYSTEM, before, fresh, e) < 0 ||
+	    (has_bsd_bundle() && renew(BSD, before, fresh, e) < 0))
 		return -1;
+	make_directories(OURS);
 	return write_whole(OURS, "", 0, fresh, e);
 }

@@ -2,7 +2,6 @@
 
 #include <malloc_np.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/types.h>
 #include <sys/procctl.h>
 #include <unistd.h>
@@ -26,7 +25,13 @@ os_ignore_nothing(void)
 		(void)signal(sig, SIG_DFL);
 }
 
-/* jemalloc unmaps by itself what is larger than its classes. */
+/*
+ * jemalloc would keep for its own next time what was freed, and say so to the
+ * kernel only when that runs short.  It reads this before main().
+ */
+extern const char *malloc_conf;
+const char *malloc_conf = "retain:false,dirty_decay_ms:0,muzzy_decay_ms:0";
+
 void
 os_memory_set_up(void)
 {
@@ -35,11 +40,7 @@ os_memory_set_up(void)
 void
 os_memory_give_back(void)
 {
-	char name[48];
-
-	(void)snprintf(
-	    name, sizeof(name), "arena.%d.purge", MALLCTL_ARENAS_ALL);
-	(void)mallctl(name, NULL, NULL, NULL, 0);
+	(void)mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 }
 
 /*
