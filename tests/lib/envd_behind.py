@@ -15,6 +15,7 @@ ADDR = (HOST, int(PORT))
 ROOT = os.environ.get("ENVD_ROOT", "")
 HERE = bool(ROOT)
 shell = None
+_system = []
 
 
 def ask(script, *names):
@@ -25,6 +26,13 @@ def ask(script, *names):
 def tell(script, *names):
     said = ask("{ %s; } 2>&1 && echo well" % script, *names)
     assert said.endswith("well\n"), said
+
+
+def linux():
+    """What its programs run on; an emulation says what it emulates."""
+    if not _system:
+        _system.append("Linux" if HERE else ask("uname -s").strip())
+    return _system[0] == "Linux"
 
 
 def exists(path):

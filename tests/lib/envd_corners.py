@@ -118,7 +118,7 @@ def test_requests():
     eq(raw(FS + "Stat", b'{"path":"/","path":"/"}'), (400, "invalid_argument"), "a field twice")
     st, b = unary(P + "SendSignal", {"process": {"pid": 1, "tag": "x"}, "signal": 9})
     eq((st, b["code"]), (400, "invalid_argument"), "two selectors")
-    ev = stream(P + "Start", {"process": {"cmd": "/bin/true", "args": ["y" * 200000]}})
+    ev = stream(P + "Start", {"process": {"cmd": "/bin/true", "args": ["y" * 2_000_000]}})
     eq(ev[-1][1]["error"]["code"], "invalid_argument", "too long an argument")
     check(len(ev) == 1, "and no process")
     out, _ = e.run("env | grep ^A=", process={"envs": {"A=B": "x", "": "y"}})
