@@ -114,7 +114,7 @@ found_jail(void *arg, int jid, const char *name)
 	see(a, f.unit.ref);
 	m = meta_of(a, f.unit.ref);
 	f.alive = take_first(&f.unit);
-	f.frozen = f.alive && freeze_stands(&f.unit);
+	f.frozen = f.alive && freeze_adopt(a->s, &f.unit);
 	f.pooled = m == NULL;
 	if (m != NULL)
 		name_it(&f, m);

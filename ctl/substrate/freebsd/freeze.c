@@ -2,7 +2,8 @@
  * freeze.c - standing still, by SIGSTOP to everything in the jail.
  *
  * There is no freezer here.  A process that the tenant had stopped himself is
- * noted before, in a file that outlives us, and stays stopped afterwards.
+ * noted before, in a file that outlives us, and stays stopped afterwards.  The
+ * file is there from the first signal until all is undone.
  * What can be told from inside: SIGCONT has a handler, and a tracer sees the
  * SIGSTOP of whom it traces.
  */
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "io/log.h"
 #include "link/freebsd/visit.h"
 #include "procs.h"
 
@@ -50,31 +52,35 @@ is_stopped(const struct kinfo_proc *k)
 	return (k->ki_flag & STOPPED_SIG) != 0;
 }
 
+/* 1: it exists, of a freeze that nobody has undone; that one holds. */
 static int
-write_stopped(const struct substrate *s, const struct sub_unit *u,
-    const struct procs *p, struct err *e)
+open_list(
+    const struct substrate *s, const struct sub_unit *u, int *fd, struct err *e)
 {
 	char name[32];
-	autoclose int fd = -1;
 
+	*fd = openat(s->stopped, file_of(u, name),
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (*fd >= 0)
+		return 0;
+	return errno == EEXIST ? 1 : err_sys(e, "list of stopped processes");
+}
+
+static int
+write_stopped(int fd, const struct procs *p, struct err *e)
+{
 	for (size_t i = 0; i < p->n; i++) {
 		const struct kinfo_proc *k = &p->v[i];
 		const struct stopped x = { k->ki_pid, k->ki_start.tv_sec,
 			k->ki_start.tv_usec };
 
-		if (!is_stopped(k))
-			continue;
-		if (fd < 0)
-			fd = openat(s->stopped, file_of(u, name),
-			    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (fd < 0 || write(fd, &x, sizeof(x)) != sizeof(x))
+		if (is_stopped(k) && write(fd, &x, sizeof(x)) != sizeof(x))
 			return err_sys(e, "list of stopped processes");
 	}
-	if (fd < 0)
-		(void)unlinkat(s->stopped, file_of(u, name), 0);
 	return 0;
 }
 
+/* 1: there is none: nobody has frozen it. */
 static int
 read_stopped(const struct substrate *s, const struct sub_unit *u,
     struct sweep *w, struct err *e)
@@ -86,7 +92,7 @@ read_stopped(const struct substrate *s, const struct sub_unit *u,
 
 	if (fd < 0)
 		return errno == ENOENT
-			   ? 0
+			   ? 1
 			   : err_sys(e, "list of stopped processes");
 	w->nwas = (size_t)len / sizeof(w->was[0]);
 	w->was = calloc(w->nwas + 1, sizeof(w->was[0]));
@@ -190,7 +196,7 @@ sweep(struct sweep *w, const struct sub_unit *u,
 	do {
 		if (procs_grow(&w->procs, e) < 0)
 			return -1;
-		rc = visit_jail(u->net, visit, w, e);
+		rc = visit_jail(u->net, -1, visit, w, e);
 	} while (rc == 1);
 	return rc;
 }
@@ -202,11 +208,13 @@ static int
 freeze(const struct substrate *s, const struct sub_unit *u, struct err *e)
 {
 	struct sweep w = { .nwas = 0 };
-	int rc = sweep(&w, u, visit_stop, e);
+	autoclose int fd = -1;
+	int again = open_list(s, u, &fd, e);
+	int rc = again < 0 ? -1 : sweep(&w, u, visit_stop, e);
 
 	/* As they were before the signal: the list is the older one. */
-	if (rc == 0)
-		rc = write_stopped(s, u, &w.procs, e);
+	if (rc == 0 && !again)
+		rc = write_stopped(fd, &w.procs, e);
 	procs_free(&w.procs);
 	return rc;
 }
@@ -224,7 +232,7 @@ thaw(const struct substrate *s, const struct sub_unit *u, struct err *e)
 		(void)unlinkat(s->stopped, file_of(u, name), 0);
 	procs_free(&w.procs);
 	free(w.was);
-	return rc;
+	return rc < 0 ? -1 : 0;
 }
 
 int
@@ -252,11 +260,20 @@ sub_frozen(struct substrate *s, const struct sub_unit *u, struct err *e)
 }
 
 bool
-freeze_stands(const struct sub_unit *u)
+freeze_adopt(const struct substrate *s, const struct sub_unit *u)
 {
-	struct err ignored;
+	char name[32];
+	struct err e;
 
-	return look(u, true, &ignored) == 1;
+	if (faccessat(s->stopped, file_of(u, name), F_OK, 0) < 0)
+		return false;
+	if (look(u, true, &e) == 1)
+		return true;
+	/* Half frozen, or half thawed. */
+	if (thaw(s, u, &e) < 0)
+		log_error(
+		    "sandbox.thaw slot=%u err=\"%s\"", u->ref.slot, e.msg);
+	return false;
 }
 
 void

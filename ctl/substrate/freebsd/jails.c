@@ -84,34 +84,9 @@ jails_ref(const struct jails *j, const char *name, struct spawn_ref *out)
 
 /* --- making --------------------------------------------------------------- */
 
-int
-jails_make_slot(const struct jails *j, struct spawn_ref r, struct err *e)
-{
-	static const int vnet = JAIL_SYS_NEW, host = JAIL_SYS_NEW;
-	static const int children = 1, statfs = 2;
-	char name[JAILS_NAME_MAX];
-	struct params p = { .n = 0 };
-
-	add_text(&p, "name", jails_name(j, r, name));
-	add_text(&p, "path", j->nowhere);
-	add_text(&p, "host.hostname", name);
-	add_text(&p, "host.hostuuid", "");
-	add_flag(&p, "persist");
-	add_int(&p, "vnet", &vnet);
-	add_int(&p, "host", &host);
-	add_int(&p, "children.max", &children);
-	add_int(&p, "enforce_statfs", &statfs);
-	/* What a jail may not, no jail below it may. */
-	add_flag(&p, "allow.raw_sockets");
-	add_flag(&p, "allow.chflags");
-	add_flag(&p, "allow.reserved_ports");
-	return set(&p, JAIL_CREATE, name, e);
-}
-
 /*
- * A jail without a network of its own has no right over the one that it uses:
- * root inside may not touch an interface, a route or a rule.  These have a
- * kind of shared memory only when the module for it is loaded.
+ * The kernel has each kind of System V memory only when its module is loaded;
+ * one jail's is not another's.
  */
 static int
 own_ipc(int jid, const char *what, struct err *e)
@@ -131,6 +106,48 @@ own_ipc(int jid, const char *what, struct err *e)
 	return 0;
 }
 
+/* Takes a jail that is made: as a whole or not at all. */
+static int
+finish(int jid, const char *what, struct err *e)
+{
+	struct err ignored;
+
+	if (jid < 0 || own_ipc(jid, what, e) == 0)
+		return jid;
+	(void)jails_remove(jid, &ignored);
+	return -1;
+}
+
+int
+jails_make_slot(const struct jails *j, struct spawn_ref r, struct err *e)
+{
+	static const int vnet = JAIL_SYS_NEW, host = JAIL_SYS_NEW;
+	static const int children = 1, statfs = 2;
+	const int ruleset = (int)j->ruleset;
+	char name[JAILS_NAME_MAX];
+	struct params p = { .n = 0 };
+
+	add_text(&p, "name", jails_name(j, r, name));
+	add_text(&p, "path", j->nowhere);
+	add_text(&p, "host.hostname", name);
+	add_text(&p, "host.hostuuid", "");
+	add_flag(&p, "persist");
+	add_int(&p, "vnet", &vnet);
+	add_int(&p, "host", &host);
+	add_int(&p, "children.max", &children);
+	add_int(&p, "enforce_statfs", &statfs);
+	/* What a jail may not, or has not, no jail below it may or has. */
+	add_int(&p, "devfs_ruleset", &ruleset);
+	add_flag(&p, "allow.raw_sockets");
+	add_flag(&p, "allow.chflags");
+	add_flag(&p, "allow.reserved_ports");
+	return finish(set(&p, JAIL_CREATE, name, e), name, e);
+}
+
+/*
+ * A jail without a network of its own has no right over the one that it uses:
+ * root inside may not touch an interface, a route or a rule.
+ */
 int
 jails_make_tenant(const struct jails *j, struct spawn_ref r,
     const struct jails_spec *s, struct err *e)
@@ -138,11 +155,9 @@ jails_make_tenant(const struct jails *j, struct spawn_ref r,
 	static const int inherit = JAIL_SYS_INHERIT, host = JAIL_SYS_NEW;
 	static const int children = 0, statfs = 2;
 	const unsigned long hostid = s->hostid;
-	const int ruleset = (int)s->ruleset;
+	const int ruleset = (int)j->ruleset;
 	char slot[JAILS_NAME_MAX], name[2 * JAILS_NAME_MAX];
 	struct params p = { .n = 0 };
-	struct err ignored;
-	int jid;
 
 	(void)snprintf(
 	    name, sizeof(name), "%s.%s", jails_name(j, r, slot), s->id);
@@ -162,11 +177,7 @@ jails_make_tenant(const struct jails *j, struct spawn_ref r,
 	add_flag(&p, "allow.raw_sockets"); /* ping */
 	add_flag(&p, "allow.chflags");
 	add_flag(&p, "allow.reserved_ports");
-	jid = set(&p, JAIL_CREATE, name, e);
-	if (jid < 0 || own_ipc(jid, name, e) == 0)
-		return jid;
-	(void)jails_remove(jid, &ignored);
-	return -1;
+	return finish(set(&p, JAIL_CREATE, name, e), name, e);
 }
 
 /* --- asking --------------------------------------------------------------- */

@@ -22,6 +22,7 @@ enum { JAILS_PREFIX_MAX = 24, JAILS_NAME_MAX = 64, JAILS_UUID = 37 };
 struct jails {
 	char prefix[JAILS_PREFIX_MAX];
 	char nowhere[512]; /* the slot jails' path: an empty directory */
+	uint32_t ruleset;  /* of devfs */
 };
 
 /* What the slot's jail remembers of its tenant. */
@@ -35,7 +36,7 @@ struct jails_tenant {
 /* How a tenant's jail is to be. */
 struct jails_spec {
 	const char *id, *path, *uuid;
-	uint32_t hostid, ruleset;
+	uint32_t hostid;
 };
 
 const char *jails_name(

@@ -60,8 +60,9 @@ procs_list(struct procs *p, enum procs_what what, struct err *e)
 
 	if (rc < 0)
 		return err_sys(e, "processes of jail %d", p->jid);
+	/* Who looks from inside a jail is told 0 for it. */
 	for (size_t i = 0; i < p->n; i++)
-		if (p->v[i].ki_jid != p->jid)
+		if (p->v[i].ki_jid != 0 && p->v[i].ki_jid != p->jid)
 			p->v[n++] = p->v[i];
 	p->n = n;
 	return rc;
@@ -90,7 +91,7 @@ procs_of(struct procs *p, int jid, enum procs_what what, struct err *e)
 	do {
 		if (procs_grow(p, e) < 0)
 			return -1;
-		rc = visit_jail(jid, visit, &a, e);
+		rc = visit_jail(jid, -1, visit, &a, e);
 	} while (rc == 1);
 	return rc;
 }

@@ -76,7 +76,7 @@ sub_sockets(struct substrate *s, const struct sub_unit *u, uint32_t family,
 	if (seqpkt_pair(pair, e) < 0)
 		return -1;
 	w.to = pair[1];
-	rc = visit_jail(u->net, visit_make, &w, e);
+	rc = visit_jail(u->net, pair[1], visit_make, &w, e);
 	if (rc == 0 && seqpkt_recv(pair[0], &c, 1, got, &ngot, e) != 1)
 		rc = err_set(e, ERR_SYS, "the sockets did not come out");
 	own_close(&pair[0]);
@@ -131,7 +131,7 @@ dump(const struct sub_unit *u, struct dump *d, struct err *e)
 			    u->ref.slot);
 		d->buf = buf;
 		d->cap = cap;
-		rc = visit_jail(u->net, visit_dump, d, e);
+		rc = visit_jail(u->net, -1, visit_dump, d, e);
 	} while (rc == 1);
 	return rc;
 }
@@ -384,7 +384,7 @@ sub_cut(struct substrate *s, const struct sub_unit *u,
 	rc = dump(u, &c.dump, e);
 	/* Between the list and its end another may have come: once more. */
 	if (rc == 0)
-		rc = visit_jail(u->net, visit_cut, &c, e);
+		rc = visit_jail(u->net, -1, visit_cut, &c, e);
 	if (rc == 1)
 		rc = err_set(e, ERR_BUSY, "slot %u: connections come too fast",
 		    u->ref.slot);

@@ -94,10 +94,7 @@ make_jail(const struct substrate *s, int slot_jid, const struct spawn_create *c,
     struct err *e)
 {
 	char path[DISK_PATH_MAX], uuid[ROOTS_UUID];
-	struct jails_spec spec = { .id = c->id,
-		.path = path,
-		.uuid = uuid,
-		.ruleset = ROOTS_RULESET };
+	struct jails_spec spec = { .id = c->id, .path = path, .uuid = uuid };
 	int jid;
 
 	if (disk_root(s->disk, c->id, path, e) < 0 || root_uuid(uuid, e) < 0)

@@ -74,8 +74,9 @@ int slot_watch_pid(int kq, pid_t pid, struct err *e);
 _Noreturn void start_main(const struct substrate *s, int slot_jid,
     const struct spawn_create *c, int ctl);
 
-/* freeze.c: whether it was frozen by somebody before us, without a signal. */
-bool freeze_stands(const struct sub_unit *u);
+/* freeze.c: whether somebody before us froze it; what is half done is undone.
+ */
+bool freeze_adopt(const struct substrate *s, const struct sub_unit *u);
 void freeze_forget(const struct substrate *s, struct spawn_ref r);
 
 /* limits.c */

@@ -268,7 +268,7 @@ furnish(
 	if (own(k, s, jid, e) < 0 || host_end(k, s, e) < 0 ||
 	    end_into_jail(k->in4, raw, jid, e) < 0)
 		return -1;
-	if (visit_jail(jid, inside, &copy, e) < 0)
+	if (visit_jail(jid, -1, inside, &copy, e) < 0)
 		return err_wrap(e, "sandbox end of %s", s->addr.name);
 	return 0;
 }
@@ -313,7 +313,7 @@ link_renew(
 {
 	struct link_spec copy = *s;
 
-	if (visit_jail(ends->sandbox_ns, renew, &copy, e) < 0)
+	if (visit_jail(ends->sandbox_ns, -1, renew, &copy, e) < 0)
 		return err_wrap(e, "sandbox end of %s", s->addr.name);
 	return 0;
 }

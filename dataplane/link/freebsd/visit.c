@@ -7,16 +7,25 @@
 #include <unistd.h>
 
 struct visit {
-	int jid;
+	int jid, keep;
 	int (*fn)(void *arg, struct err *e);
 	void *arg;
 	struct err *e;
 	volatile int rc;
 };
 
+static void
+close_others(int keep)
+{
+	if (keep > 3)
+		(void)close_range(3, (unsigned)keep - 1, 0);
+	closefrom(keep < 3 ? 3 : keep + 1);
+}
+
 static _Noreturn void
 child(struct visit *v)
 {
+	close_others(v->keep);
 	if (jail_attach(v->jid) < 0)
 		v->rc = err_sys(v->e, "enter jail %d", v->jid);
 	else
@@ -25,10 +34,10 @@ child(struct visit *v)
 }
 
 int
-visit_jail(
-    int jid, int (*fn)(void *arg, struct err *e), void *arg, struct err *e)
+visit_jail(int jid, int keep, int (*fn)(void *arg, struct err *e), void *arg,
+    struct err *e)
 {
-	struct visit v = { jid, fn, arg, e, 0 };
+	struct visit v = { jid, keep, fn, arg, e, 0 };
 	int status;
 	pid_t pid;
 

@@ -11,9 +11,12 @@
 
 #include "base/err.h"
 
-/* What fn returns; fn must neither allocate for good nor touch descriptors
- * of ours.  Its own are closed when it returns. */
-int visit_jail(
-    int jid, int (*fn)(void *arg, struct err *e), void *arg, struct err *e);
+/*
+ * What fn returns.  Of our descriptors it has `keep` alone, unless that is -1:
+ * nobody is let in who has a directory open.  What it opens is closed when it
+ * returns.
+ */
+int visit_jail(int jid, int keep, int (*fn)(void *arg, struct err *e),
+    void *arg, struct err *e);
 
 #endif
