@@ -70,6 +70,15 @@ jails_name(const struct jails *j, struct spawn_ref r, char to[JAILS_NAME_MAX])
 	return to;
 }
 
+const char *
+jails_tenant_name(const struct jails *j, struct spawn_ref r, const char *id,
+    char to[JAILS_NAME_MAX])
+{
+	(void)snprintf(to, JAILS_NAME_MAX, "%s-%u-%u.%s", j->prefix, r.slot,
+	    r.incarnation, id);
+	return to;
+}
+
 bool
 jails_ref(const struct jails *j, const char *name, struct spawn_ref *out)
 {
@@ -130,7 +139,7 @@ jails_make_slot(const struct jails *j, struct spawn_ref r, struct err *e)
 	add_text(&p, "name", jails_name(j, r, name));
 	add_text(&p, "path", j->nowhere);
 	add_text(&p, "host.hostname", name);
-	add_text(&p, "host.hostuuid", "");
+	add_text(&p, "host.domainname", "");
 	add_flag(&p, "persist");
 	add_int(&p, "vnet", &vnet);
 	add_int(&p, "host", &host);
@@ -156,12 +165,10 @@ jails_make_tenant(const struct jails *j, struct spawn_ref r,
 	static const int children = 0, statfs = 2;
 	const unsigned long hostid = s->hostid;
 	const int ruleset = (int)j->ruleset;
-	char slot[JAILS_NAME_MAX], name[2 * JAILS_NAME_MAX];
+	char name[JAILS_NAME_MAX];
 	struct params p = { .n = 0 };
 
-	(void)snprintf(
-	    name, sizeof(name), "%s.%s", jails_name(j, r, slot), s->id);
-	add_text(&p, "name", name);
+	add_text(&p, "name", jails_tenant_name(j, r, s->id, name));
 	add_text(&p, "path", s->path);
 	add_flag(&p, "persist");
 	add_int(&p, "host", &host);
@@ -239,32 +246,37 @@ int
 jails_remember(int jid, const struct jails_tenant *t, struct err *e)
 {
 	struct params p = { .n = 0 };
-	char text[64]; /* as much as the kernel keeps */
+	char text[128];
 
-	(void)snprintf(text, sizeof(text), "%d %d %lld %lld %u", t->jid,
-	    (int)t->pid, (long long)t->sec, (long long)t->usec, t->memory_mb);
+	(void)snprintf(text, sizeof(text), "%d %d %lld %lld %u %s", t->jid,
+	    (int)t->pid, (long long)t->sec, (long long)t->usec, t->memory_mb,
+	    t->id);
 	add_int(&p, "jid", &jid);
-	add_text(&p, "host.hostuuid", text);
+	add_text(&p, "host.domainname", text);
 	return set(&p, JAIL_UPDATE, "record", e) < 0 ? -1 : 0;
 }
 
 int
 jails_recall(int jid, struct jails_tenant *t, struct err *e)
 {
+	struct jails_tenant r = { .jid = 0 };
+	char text[MAXHOSTNAMELEN] = "";
 	struct params p = { .n = 0 };
-	char text[64] = "";
 	long long sec, usec;
-	unsigned memory_mb;
-	int tenant, pid;
+	int pid;
 
 	memset(t, 0, sizeof(*t));
 	add_int(&p, "jid", &jid);
-	add(&p, "host.hostuuid", text, sizeof(text));
+	add(&p, "host.domainname", text, sizeof(text));
 	if (jail_get(p.v, p.n, 0) < 0)
 		return err_sys(e, "record of jail %d", jid);
-	if (sscanf(text, "%d %d %lld %lld %u", &tenant, &pid, &sec, &usec,
-		&memory_mb) == 5)
-		*t = (struct jails_tenant){ tenant, (pid_t)pid, sec, usec,
-			memory_mb };
+	_Static_assert(sizeof(r.id) == 32, "as the 31 below");
+	if (sscanf(text, "%d %d %lld %lld %u %31[a-z0-9]", &r.jid, &pid, &sec,
+		&usec, &r.memory_mb, r.id) != 6)
+		return 0; /* nobody */
+	r.pid = pid;
+	r.sec = sec;
+	r.usec = usec;
+	*t = r;
 	return 0;
 }

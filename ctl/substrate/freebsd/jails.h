@@ -5,7 +5,7 @@
  *	PREFIX-SLOT-INC.ID	the tenant's, below it: the files, the processes
  *
  * The slot's jail also remembers who is in it, where no tenant can write: its
- * host.hostuuid is a line of text that is ours to fill.
+ * host.domainname is a line of text that is ours to fill.
  */
 #ifndef SUBSTRATE_JAILS_H
 #define SUBSTRATE_JAILS_H
@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "ctl/priv/spawn_msg.h"
 
-enum { JAILS_PREFIX_MAX = 24, JAILS_NAME_MAX = 64, JAILS_UUID = 37 };
+enum { JAILS_PREFIX_MAX = 24, JAILS_NAME_MAX = 80, JAILS_UUID = 37 };
 
 struct jails {
 	char prefix[JAILS_PREFIX_MAX];
@@ -31,6 +31,7 @@ struct jails_tenant {
 	pid_t pid;	   /* its first process, */
 	int64_t sec, usec; /* and when that was started */
 	uint32_t memory_mb;
+	char id[SPAWN_ID_MAX];
 };
 
 /* How a tenant's jail is to be. */
@@ -41,6 +42,9 @@ struct jails_spec {
 
 const char *jails_name(
     const struct jails *j, struct spawn_ref r, char to[JAILS_NAME_MAX]);
+/* The tenant's below it; the kernel counts and limits by this name. */
+const char *jails_tenant_name(const struct jails *j, struct spawn_ref r,
+    const char *id, char to[JAILS_NAME_MAX]);
 /* Whose name it is; false: not one of our slots' jails. */
 bool jails_ref(const struct jails *j, const char *name, struct spawn_ref *out);
 

@@ -1,6 +1,7 @@
 /*
  * limits.c - what one sandbox may have: processors by its jail's cpuset, the
- * rest by rules of rctl(4) on the slot's jail, which count all below it.
+ * rest by rules of rctl(4) on the tenant's jail.  (On the slot's they would
+ * count, and hold nobody: the kernel asks for a process's own jail alone.)
  *
  * rctl cannot refuse a page to whoever touches it.  So what processes may be
  * promised is limited at once (swapuse: every writable page that is their
@@ -101,18 +102,18 @@ limits_set(const struct substrate *s, const struct spawn_create *c, int jid,
 		return err_sys(e, "processors of jail %d", jid);
 	if (!s->racct)
 		return 0;
-	return rules(jails_name(&s->jails, c->ref, jail), c, e);
+	return rules(jails_tenant_name(&s->jails, c->ref, c->id, jail), c, e);
 }
 
 void
-limits_forget(const struct substrate *s, struct spawn_ref r)
+limits_forget(const struct substrate *s, struct spawn_ref r, const char *id)
 {
 	char jail[JAILS_NAME_MAX], text[JAILS_NAME_MAX + 8];
 
-	if (!s->racct)
+	if (!s->racct || id[0] == '\0')
 		return;
-	(void)snprintf(
-	    text, sizeof(text), "jail:%s", jails_name(&s->jails, r, jail));
+	(void)snprintf(text, sizeof(text), "jail:%s",
+	    jails_tenant_name(&s->jails, r, id, jail));
 	/* ESRCH: there are none. */
 	(void)rctl_remove_rule(text, strlen(text) + 1, NULL, 0);
 }

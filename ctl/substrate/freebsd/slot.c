@@ -74,10 +74,14 @@ slot_clear(const struct substrate *s, struct spawn_ref r, struct err *e)
 	jid = jails_find(jails_name(&s->jails, r, name), false, e);
 	if (jid < 0)
 		return -1;
-	limits_forget(s, r);
 	if (jid > 0) {
 		(void)jails_recall(jid, &t, &ignored);
-		if (jails_remove(jid, e) < 0 || await_procs(t.jid, e) < 0)
+		if ((t.jid > 0 && jails_remove(t.jid, e) < 0) ||
+		    await_procs(t.jid, e) < 0)
+			return -1;
+		/* While it can still be asked whose they are. */
+		limits_forget(s, r, t.id);
+		if (jails_remove(jid, e) < 0)
 			return -1;
 		await_jail(jid);
 	}

@@ -84,6 +84,7 @@ remember(int slot_jid, int jid, const struct spawn_create *c, struct err *e)
 
 	if (!procs_find(0, t.pid, &own))
 		return err_set(e, ERR_SYS, "when this process was started");
+	memcpy(t.id, c->id, sizeof(t.id));
 	t.sec = own.ki_start.tv_sec;
 	t.usec = own.ki_start.tv_usec;
 	return jails_remember(slot_jid, &t, e);
@@ -101,8 +102,9 @@ make_jail(const struct substrate *s, int slot_jid, const struct spawn_create *c,
 		return -1;
 	spec.hostid = root_hostid(uuid);
 	jid = jails_make_tenant(&s->jails, c->ref, &spec, e);
-	if (jid < 0 || limits_set(s, c, jid, e) < 0 ||
-	    remember(slot_jid, jid, c, e) < 0)
+	/* Who clears away asks there whose limits there are. */
+	if (jid < 0 || remember(slot_jid, jid, c, e) < 0 ||
+	    limits_set(s, c, jid, e) < 0)
 		return -1;
 	return jid;
 }

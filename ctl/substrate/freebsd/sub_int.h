@@ -83,7 +83,8 @@ void freeze_forget(const struct substrate *s, struct spawn_ref r);
 int limits_set(const struct substrate *s, const struct spawn_create *c,
     int tenant_jid, struct err *e);
 /* The rules outlive the jail that they are about. */
-void limits_forget(const struct substrate *s, struct spawn_ref r);
+void limits_forget(
+    const struct substrate *s, struct spawn_ref r, const char *id);
 void limits_text(struct substrate *s);
 
 #endif
