@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "io/log.h"
 #include "io/place.h"
 
 static const char *const users[] = { "_coppice", "_coppice_px", "_coppice_eg" };
@@ -164,6 +165,8 @@ in_child(const struct image *im, const struct spec *s, pid_t monitor)
 	if (os_die_with_parent() < 0 || getppid() != monitor)
 		_exit(126);
 	(void)execve(im->path, im->argv, im->envp);
+	log_error("child.exec path=%s user=%s err=\"%s\"", im->path,
+	    s->user != NULL ? s->user : "root", strerror(errno));
 	_exit(127);
 }
 
