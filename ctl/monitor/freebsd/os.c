@@ -54,8 +54,8 @@ os_no_new_privs(void)
 static bool
 means_nothing(const char *key)
 {
-	static const char *const none[] = { "id_base", "disk_backend",
-		"disk_image_mb" };
+	static const char *const none[] = { "id_base", "disk_image_mb",
+		"max_packets_per_s", "max_egress_mbit", "max_ingress_mbit" };
 
 	for (size_t i = 0; i < countof(none); i++)
 		if (strcmp(key, none[i]) == 0)
@@ -79,7 +79,7 @@ os_conf_notes(const struct conf *c)
 		for (at = 0;
 		     (key = conf_change(usual, c, all[i], &at)) != NULL;)
 			if (means_nothing(key))
-				log_warn("coppiced.conf key=%s: it means "
+				log_warn("coppiced.conf key=%s: it does "
 					 "nothing on FreeBSD",
 				    key);
 	free(usual);
