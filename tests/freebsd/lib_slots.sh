@@ -2,7 +2,7 @@
 # tests/freebsd/lib_slots.sh - sourced after lib.sh by tests of the jail driver:
 # an installation of its own below $scratch, a small template of the host's own
 # programs, and slotctl, which is a new `privd spawn` each time.
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2009
 
 conf=$scratch/conf
 state=$scratch/state

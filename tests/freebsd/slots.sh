@@ -2,6 +2,7 @@
 # The jail driver by itself: a sandbox's whole life, each step by a process that
 # finds it anew; and what is left when such a process is killed at any moment.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck disable=SC2016
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=lib_slots.sh
 . "$(dirname "$0")/lib_slots.sh"
@@ -21,6 +22,8 @@ is "5-1 id=ibox alive" ctl scan
 is "ibox 0 1" box 'echo $(hostname) $(id -u) $(grep -c secret=5a5a /boot-record)'
 is 10.78.0.11 box "ifconfig eth0 | awk '/inet / { print \$2 }'"
 is 0 box 'ping -c1 -t5 10.78.0.10 >/dev/null; echo $?'
+is 0 box 'ping -6 -c1 -t5 fd77::a >/dev/null; echo $?'
+is 0 box 'ping -6 -c1 -t5 ::1 >/dev/null; echo $?'
 is 0 box 'ping -c1 -t5 127.0.0.1 >/dev/null; echo $?'
 is envd box "ps -axo command | awk '/envd/ { print \$1; exit }'"
 is "" sh -c "ifconfig cop5 | grep -o 'TXCSUM,'"
@@ -94,10 +97,12 @@ is "5-4 id=inext alive" ctl scan
 
 # --- limits
 if [ "$(sysctl -n kern.racct.enable 2>/dev/null)" = 1 ]; then
-	got=$(box 'for i in $(seq 100); do sleep 20 & done 2>/dev/null; ps -ax | wc -l')
-	true_that "64 processes at most: $got" [ "$got" -lt 70 ]
-	is refused box 'dd if=/dev/zero of=/dev/null bs=700m count=1 >/dev/null 2>&1 && echo had || echo refused'
-	is had box 'dd if=/dev/zero of=/dev/null bs=60m count=1 >/dev/null 2>&1 && echo had || echo refused'
+	box 'for i in $(seq 100); do sleep 5 & done' >/dev/null 2>&1
+	got=$(ctl stats 5 | sed 's/.*pids=//')
+	true_that "64 processes at most: $got" [ "$got" -le 64 ]
+	becomes pids=1 sh -c "'$bin/tests/slotctl' '$conf' '$bin/tests/slotprobe' stats 5 2>/dev/null | grep -o 'pids=.*'"
+	is ended sh -c "'$bin/tests/slotctl' '$conf' '$bin/tests/slotprobe' run 5 '(dd if=/dev/zero of=/dev/null bs=600m count=1000) >/dev/null 2>&1 && echo had || echo ended' 2>/dev/null | tail -n 1"
+	is had box '(dd if=/dev/zero of=/dev/null bs=60m count=1) >/dev/null 2>&1 && echo had || echo ended'
 fi
 is dead sh -c "'$bin/tests/slotctl' '$conf' '$bin/tests/slotprobe' kill 5 2>/dev/null | cut -d' ' -f1"
 is "" left

@@ -166,23 +166,34 @@ visit_look(void *arg, struct err *e)
 	return w->noting ? 0 : stop_all(e);
 }
 
+static int
+continue_one(const struct kinfo_proc *k, struct err *e)
+{
+	if (kill(k->ki_pid, SIGCONT) < 0 && errno != ESRCH)
+		return err_sys(e, "SIGCONT");
+	return 0;
+}
+
 /*
- * The list begins with the youngest: a shell goes on only after the command
- * that it waits for, and never sees it stopped.
+ * The kernel, and its list, begin with the youngest: a shell goes on only
+ * after the command that it waits for, and never sees it stopped.  All with
+ * one call where it can be: those that go on want this processor.
  */
 static int
 visit_continue(void *arg, struct err *e)
 {
 	struct sweep *w = arg;
-	int rc = procs_list(&w->procs, PROCS_EACH, e);
+	int rc;
 
-	for (size_t i = 0; rc == 0 && i < w->procs.n; i++) {
-		const struct kinfo_proc *k = &w->procs.v[i];
-
-		if (!was_stopped(w, k) && kill(k->ki_pid, SIGCONT) < 0 &&
-		    errno != ESRCH)
-			rc = err_sys(e, "SIGCONT");
+	if (w->nwas == 0) {
+		if (kill(-1, SIGCONT) < 0 && errno != ESRCH)
+			return err_sys(e, "SIGCONT");
+		return 0;
 	}
+	rc = procs_list(&w->procs, PROCS_EACH, e);
+	for (size_t i = 0; rc == 0 && i < w->procs.n; i++)
+		if (!was_stopped(w, &w->procs.v[i]))
+			rc = continue_one(&w->procs.v[i], e);
 	return rc;
 }
 

@@ -190,13 +190,13 @@ jails_make_tenant(const struct jails *j, struct spawn_ref r,
 /* --- asking --------------------------------------------------------------- */
 
 int
-jails_find(const char *name, bool dying, struct err *e)
+jails_find(const char *name, struct err *e)
 {
 	struct params p = { .n = 0 };
 	int jid;
 
 	add_text(&p, "name", name);
-	jid = jail_get(p.v, p.n, dying ? JAIL_DYING : 0);
+	jid = jail_get(p.v, p.n, 0);
 	if (jid > 0)
 		return jid;
 	return errno == ENOENT ? 0 : err_sys(e, "jail %s", name);

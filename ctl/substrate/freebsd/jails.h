@@ -52,9 +52,8 @@ bool jails_ref(const struct jails *j, const char *name, struct spawn_ref *out);
 int jails_make_slot(const struct jails *j, struct spawn_ref r, struct err *e);
 int jails_make_tenant(const struct jails *j, struct spawn_ref r,
     const struct jails_spec *s, struct err *e);
-/* 0: there is none.  A dying one, which has ended but is held, does not count
- * unless asked for. */
-int jails_find(const char *name, bool dying, struct err *e);
+/* 0: there is none; one that has ended, but is held by something, is none. */
+int jails_find(const char *name, struct err *e);
 
 /* Kills every process in it and below; none is fine. */
 int jails_remove(int jid, struct err *e);

@@ -3,10 +3,10 @@
  * rest by rules of rctl(4) on the tenant's jail.  (On the slot's they would
  * count, and hold nobody: the kernel asks for a process's own jail alone.)
  *
- * rctl cannot refuse a page to whoever touches it.  So what processes may be
- * promised is limited at once (swapuse: every writable page that is their
- * own), what they have in memory is paged out by the kernel from memory_mb
- * on, and at twice that it kills the one that grows.
+ * rctl cannot refuse a page to whoever touches it, and what it counts as
+ * promised (swapuse) it forgets again.  So from memory_mb on the kernel pages
+ * out, and at twice that it kills the one that grows: once a second, which is
+ * when it looks.
  */
 #include "sub_int.h"
 
@@ -21,7 +21,8 @@
 enum {
 	MIB = 1024 * 1024,
 	OPEN_FILES = 65536,
-	TERMINALS = 256, /* the host has some thousands for all */
+	FILES_EACH = 128, /* what a process counts at least, open or not */
+	TERMINALS = 256,  /* the host has some thousands for all */
 	IPC_OBJECTS = 256,
 };
 
@@ -48,10 +49,10 @@ rules(const char *jail, const struct spawn_create *c, struct err *e)
 	} v[] = {
 		{ "memoryuse", "deny", bytes },
 		{ "memoryuse", "sigkill", 2 * bytes },
-		{ "swapuse", "deny", 2 * bytes },
 		{ "maxproc", "deny", c->pids_max },
 		{ "nthr", "deny", c->pids_max },
-		{ "openfiles", "deny", OPEN_FILES },
+		{ "openfiles", "deny",
+		    OPEN_FILES + (uint64_t)c->pids_max * FILES_EACH },
 		{ "pseudoterminals", "deny", TERMINALS },
 		{ "shmsize", "deny", bytes },
 		{ "nshm", "deny", IPC_OBJECTS },

@@ -71,7 +71,7 @@ slot_clear(const struct substrate *s, struct spawn_ref r, struct err *e)
 	struct err ignored;
 	int jid;
 
-	jid = jails_find(jails_name(&s->jails, r, name), false, e);
+	jid = jails_find(jails_name(&s->jails, r, name), e);
 	if (jid < 0)
 		return -1;
 	if (jid > 0) {
