@@ -94,16 +94,18 @@ unpack_system() # ROOT
 	rm -f "$tmp/excludes"
 }
 
-empty_dirs() # ROOT
+# Nothing of these is written through a link, which would lead into the host.
+empty_dir() # DIR [MODE]
 {
-	rm -rf "${1:?}/dev" "${1:?}/tmp" "${1:?}/var/tmp"
-	mkdir -p "$1/dev" "$1/var/tmp" "$1/var/run" "$1/var/log" \
-	    "$1/var/db" "$1/var/empty" "$1/var/cache" "$1/root" "$1/mnt"
-	mkdir -m 1777 "$1/tmp"
-	chmod 1777 "$1/var/tmp"
+	rm -rf "${1:?}"
+	mkdir -m "${2:-0755}" "$1"
+}
+
+home_and_local() # ROOT
+{
 	mkdir -p "$1/home/user" "$1/usr/local/bin" "$1/usr/local/lib"
 	chown 1000:1000 "$1/home/user"
-	# As for Debian's: whoever is inside may install there.
+	# As in Linux's: whoever is inside may install there.
 	chmod -R a+rwX "$1/usr/local"
 	chmod 0777 "$1/usr/local"
 }
@@ -112,7 +114,8 @@ empty_dirs() # ROOT
 no_identity() # ROOT
 {
 	rm -f "$1/etc/hostid" "$1/etc/machine-id" "$1"/etc/ssh/ssh_host_* \
-	    "$1/var/db/entropy-file" "$1/entropy"
+	    "$1/var/db/entropy-file" "$1/entropy" "$1/etc/resolv.conf" \
+	    "$1/etc/hosts" "$1/.e2b"
 	: > "$1/etc/resolv.conf"
 	printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' > "$1/etc/hosts"
 }

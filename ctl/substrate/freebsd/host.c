@@ -48,7 +48,7 @@ host_check(struct substrate *s, struct err *e)
 	s->racct = setting("kern.racct.enable") == 1;
 	if (epair_check(e) < 0)
 		return -1;
-	return roots_check(ROOTS_RULESET, e);
+	return roots_check(s->cf.devfs_ruleset, e);
 }
 
 /* As a UUID is written; without it two boots could not be told apart. */

@@ -65,7 +65,7 @@ files(const struct substrate *s, const struct spawn_create *c, struct err *e)
 	if (lock_files(s, c->id, e) < 0 ||
 	    (c->keep_disk ? kept_files(s, &m, e) : fresh_files(s, &m, e)) < 0)
 		return -1;
-	if (root_mount(s->disk, c->id, ROOTS_RULESET, e) == 0)
+	if (root_mount(s->disk, c->id, s->cf.devfs_ruleset, e) == 0)
 		return 0;
 	if (!c->keep_disk)
 		(void)disk_remove(s->disk, c->id, &ignored);
