@@ -62,6 +62,12 @@ pktinfo_recv(int fd, void *p, size_t cap, struct sockaddr_storage *peer,
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c != NULL;
 	     c = CMSG_NXTHDR(&m, c))
 		take_local(c, local);
+	/* What came before pktinfo_enable() does not say where to. */
+	if (local->ss_family == AF_UNSPEC) {
+		socklen_t len = sizeof(*local);
+
+		(void)getsockname(fd, (struct sockaddr *)(void *)local, &len);
+	}
 	return n;
 }
 
