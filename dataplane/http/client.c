@@ -29,6 +29,8 @@ struct http_call_priv {
 	bool streams; /* the body is handed on */
 	bool handing; /* ... and somebody looks at it: not to be freed */
 	bool dead;
+	bool refused; /* at once, as FreeBSD does; told in the loop all the same
+		       */
 	bool reusable; /* the answer is over, and the connection is not */
 };
 
@@ -271,8 +273,8 @@ on_time(struct loop_timer *t)
 	struct http_call_priv *p =
 	    container_of(t, struct http_call_priv, timer);
 
-	errno = ETIMEDOUT;
-	failed_sys(p, "no answer");
+	errno = p->refused ? ECONNREFUSED : ETIMEDOUT;
+	failed_sys(p, p->refused ? "connect" : "no answer");
 }
 
 static int
@@ -307,6 +309,8 @@ begin(struct http_call_priv *p, uint16_t port, struct err *e)
 		sizeof(a)) == 0 ||
 	    errno == EISCONN)
 		p->stage = SENDING;
+	else if (errno == ECONNREFUSED)
+		p->refused = true;
 	else if (errno != EINPROGRESS)
 		return err_sys(e, "connect to port %u", port);
 	return 0;
@@ -341,6 +345,10 @@ http_call_start(struct loop *l, struct http_call *c, int fd, uint16_t port,
 		return -1;
 	}
 	c->priv = p;
+	if (p->refused) {
+		loop_timer_start(l, &p->timer, 0);
+		return 0;
+	}
 	send_at_once(p);
 	loop_io_set(l, &p->io, p->stage == HEAD ? LOOP_READ : LOOP_WRITE);
 	if (timeout_ms > 0)
