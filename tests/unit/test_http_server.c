@@ -86,7 +86,7 @@ static bool
 ask(const char *s, size_t n, size_t step)
 {
 	int fd = dial();
-	bool closed;
+	bool closed = false;
 
 	ngot = 0;
 	got[0] = '\0';
@@ -98,8 +98,15 @@ ask(const char *s, size_t n, size_t step)
 		if (step < n)
 			pump(1);
 	}
-	pump(20);
-	closed = slurp(fd);
+	/* Until it says no more, on machines of any speed. */
+	for (int i = 0; i < 100; i++) {
+		size_t before = ngot;
+
+		pump(20);
+		closed = slurp(fd);
+		if (closed || (ngot > 0 && ngot == before))
+			break;
+	}
 	(void)close(fd);
 	pump(1);
 	return closed;
@@ -500,33 +507,10 @@ static void
 files(void)
 {
 	CHECK(!ask("GET /file HTTP/1.1\r\n" H "\r\n", 31, 100));
-	for (int i = 0; i < 20 && count("end") == 0; i++)
-		pump(5);
 	CHECK(strstr(got, "Content-Length: 500003") != NULL);
 	CHECK(ngot > 500003 && memcmp(got + ngot - 3, "end", 3) == 0);
 	CHECK(!ask("HEAD /file HTTP/1.1\r\n" H "\r\n", 32, 100));
 	CHECK(strstr(got, "Content-Length: 500003") != NULL && ngot < 300);
-}
-
-static void
-times(void)
-{
-	int idle = dial(), head = dial(), body = dial();
-
-	ngot = 0;
-	say(head, "GET / HT");
-	say(body, "POST /echo HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\na");
-	pump(60);
-	CHECK(!slurp(idle) && !slurp(head) && !slurp(body) && ngot == 0);
-	pump(300);
-	CHECK(slurp(idle) && ngot == 0);
-	CHECK(slurp(head) && strncmp(got + 9, "408", 3) == 0);
-	CHECK(slurp(body));
-	(void)close(idle);
-	(void)close(head);
-	(void)close(body);
-	pump(5);
-	CHECK(http_server_nconns(srv) == 0);
 }
 
 static int call_status;
@@ -648,13 +632,47 @@ listen_somewhere(void)
 	CHECK(http_server_listen(srv, fd, &e) == 0);
 }
 
+/* By a server that is in a hurry. */
+static void
+times(void)
+{
+	struct http_handler h = { .on_request = on_request };
+	struct http_limits lim = { .head_timeout_ms = 400,
+		.body_timeout_ms = 300,
+		.idle_timeout_ms = 500 };
+	struct err e;
+	int idle, head, body;
+
+	CHECK(http_server_nconns(srv) == 0);
+	http_server_free(srv);
+	srv = http_server_new(l, h, lim, &e);
+	listen_somewhere();
+	idle = dial();
+	head = dial();
+	body = dial();
+	ngot = 0;
+	say(head, "GET / HT");
+	say(body, "POST /echo HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\na");
+	pump(60);
+	CHECK(!slurp(idle) && !slurp(head) && !slurp(body) && ngot == 0);
+	pump(900);
+	CHECK(slurp(idle) && ngot == 0);
+	CHECK(slurp(head) && strncmp(got + 9, "408", 3) == 0);
+	CHECK(slurp(body));
+	(void)close(idle);
+	(void)close(head);
+	(void)close(body);
+	pump(5);
+	CHECK(http_server_nconns(srv) == 0);
+}
+
 int
 main(void)
 {
 	struct http_handler h = { .on_request = on_request };
-	struct http_limits lim = { .head_timeout_ms = 150,
-		.body_timeout_ms = 100,
-		.idle_timeout_ms = 200 };
+	struct http_limits lim = { .head_timeout_ms = 10000,
+		.body_timeout_ms = 10000,
+		.idle_timeout_ms = 10000 };
 	struct err e;
 
 	l = loop_new(&e);

@@ -48,7 +48,7 @@ put(const char *id, const char *deny, enum err_kind want)
 	w.fake.ncut = 0;
 	world_network(&w, id, deny, &a);
 	CHECK(world_until(&w, &a.done, 1000) && a.err.kind == want);
-	world_run(&w, 10);
+	world_run(&w, 50);
 }
 
 static void
