@@ -285,7 +285,7 @@ $(foreach t,$(fuzz.srcs),$(eval \
 .DEFAULT_GOAL := all
 .PHONY: all setup run test check check-unit check-golden golden-update asan \
   tsan fuzz fault envd-diff envd-large bench lint layers fmt fmt-check analyze freebsd \
-  freebsd-check \
+  freebsd-check freebsd-bundle \
   compile_commands.json install clean help tests fuzzers envd
 
 all: $(programs) ## every program into build/debug/bin
@@ -357,6 +357,9 @@ analyze: ## gcc -fanalyzer, by hand: it is slow and has opinions
 freebsd: ## every program for FreeBSD into build/freebsd/bin, with zig or CC=...
 	$(Q)tools/setup freebsd
 	$(Q)$(MAKE) --no-print-directory -j2 OS=freebsd tests
+
+freebsd-bundle: freebsd ## build/freebsd/coppice.tar: programs and tests, for a machine
+	$(Q)tools/freebsd-bundle.sh build/freebsd
 
 freebsd-check: $(proto.h) ## compile all that is not Linux's for FreeBSD
 	$(Q)tools/freebsd-check.sh
