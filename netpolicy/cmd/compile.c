@@ -177,8 +177,12 @@ int
 cmd_compile(const struct cmd_opts *o, struct err *e)
 {
 	struct cmd_input in;
-	int rc = cmd_input_read(&in, o->policy, o->site, e);
+	int rc;
 
+	/* The host's, whatever a sandbox may: no policy is read. */
+	if (o->format == FMT_PF_ROOT)
+		return print(o, NULL, NULL, e) < 0 ? -1 : EXIT_PASS;
+	rc = cmd_input_read(&in, o->policy, o->site, e);
 	if (rc == 0)
 		rc = compile(o, &in, e);
 	cmd_input_fini(&in);
