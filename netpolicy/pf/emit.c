@@ -107,7 +107,7 @@ pf_emit_root(struct buf *b, const struct pf_conf *c, struct err *e)
 		    "uplink \"%.32s\" is not an interface name", c->uplink);
 	/* pf wants this order: options, translation, filter */
 	if (c->freebsd >= 15)
-		pf_say(&o, "set limit anchors 4096\n");
+		pf_say(&o, "set limit anchors 8192\n");
 	pf_say(&o, "set limit table-entries 2000000\n");
 	pf_say(&o, "set limit states 1000000\n");
 	pf_say(&o, "set reassemble yes\n");

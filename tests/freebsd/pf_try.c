@@ -7,7 +7,6 @@
  *not pf_try set ANCHOR TABLE CIDR...
  *	pf_try show ANCHOR			rules as they are read
  *	pf_try states ADDR
- *	pf_try kill IF PROTO CIDR [LO HI]
  *	pf_try kill-addr ADDR
  *	pf_try root UPLINK			lines that the root lacks; exit
  *1
@@ -190,28 +189,6 @@ cmd_states(int argc, char **argv)
 }
 
 static int
-cmd_kill(int argc, char **argv)
-{
-	struct pf_kill k = { .hi = UINT16_MAX, .match = true };
-	uint32_t killed = 0;
-	struct err e;
-
-	if (argc < 3 || np_prefix_parse(argv[2], &k.dst) < 0)
-		return 2;
-	k.ifname = argv[0];
-	k.proto = (uint8_t)atoi(argv[1]);
-	k.family = k.dst.family;
-	if (argc == 5) {
-		k.lo = (uint16_t)atoi(argv[3]);
-		k.hi = (uint16_t)atoi(argv[4]);
-	}
-	if (pf_kill(&dev, &k, 1, &killed, &e) < 0)
-		return fail(&e);
-	printf("killed %u\n", killed);
-	return 0;
-}
-
-static int
 cmd_kill_addr(int argc, char **argv)
 {
 	uint32_t killed = 0;
@@ -268,8 +245,6 @@ run(const char *cmd, int argc, char **argv)
 		return cmd_set(argc, argv);
 	if (strcmp(cmd, "states") == 0)
 		return cmd_states(argc, argv);
-	if (strcmp(cmd, "kill") == 0)
-		return cmd_kill(argc, argv);
 	if (strcmp(cmd, "kill-addr") == 0)
 		return cmd_kill_addr(argc, argv);
 	if (strcmp(cmd, "root") == 0)

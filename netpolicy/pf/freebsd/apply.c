@@ -12,8 +12,7 @@
 struct doomed {
 	const struct pf_plan *p;
 	const struct np_reach *keep;
-	/* Of a kernel that takes no selectors: those alone, else all others. */
-	const struct pf_step *step;
+	const struct pf_step *step; /* its selectors, in place of keep */
 	struct pf_state_id *v;
 	size_t n, cap;
 };
@@ -186,30 +185,33 @@ pf_kill_strays(struct pf_dev *d, const struct np_prefix *p,
 
 /* --- steps ---------------------------------------------------------------- */
 
+static bool
+is_about(const struct pf_step *s, enum np_family f)
+{
+	for (size_t i = 0; i < s->nsel; i++)
+		if (s->sel[i].family == f)
+			return true;
+	return false;
+}
+
+/*
+ * Not by the kernel's own filter: that takes the lock of each of its hash's
+ * 131,072 rows, for each selector.  A list passes empty rows by, and what it
+ * finds is looked up by id; both ends of a translation have our address.
+ */
 static int
 kill_states(struct pf_dev *d, const struct pf_plan *p, const struct pf_step *s,
     uint32_t *killed, struct err *e)
 {
-	struct pf_kill v[PF_SELECTORS_MAX];
 	struct doomed x = { .p = p, .step = s };
+	struct np_addr own[2];
 	size_t n = 0;
 
-	if (!d->direct)
-		return sweep_plan(d, p, &x, killed, e);
-	for (size_t i = 0; i < s->nsel; i++) {
-		const struct pf_selector *f = &s->sel[i];
-
-		if (f->family == NP_V6 && !p->v6)
-			continue;
-		v[n++] = (struct pf_kill){ .ifname = p->ifname,
-			.family = f->family,
-			.proto = f->proto,
-			.dst = f->to,
-			.lo = f->lo,
-			.hi = f->hi,
-			.match = true };
-	}
-	return n == 0 ? 0 : pf_kill(d, v, n, killed, e);
+	if (is_about(s, NP_V4))
+		own[n++] = p->sb4;
+	if (p->v6 && is_about(s, NP_V6))
+		own[n++] = p->sb6;
+	return sweep(d, own, n, &x, killed, e);
 }
 
 static int

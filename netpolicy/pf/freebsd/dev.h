@@ -114,18 +114,7 @@ typedef int pf_on_state(void *arg, const struct pf_state *s, struct err *e);
 int pf_states_of(struct pf_nl *nl, const struct np_prefix *p, pf_on_state *on,
     void *arg, struct err *e);
 
-/* Return how many went in *killed, which is added to. */
-struct pf_kill {
-	const char *ifname; /* NULL: any */
-	enum np_family family;
-	uint8_t proto; /* 0: any */
-	struct np_prefix src, dst;
-	uint16_t lo, hi; /* of dst; 0 and 65535: any */
-	bool match;	 /* and what the same packet has behind it */
-};
-
-int pf_kill(struct pf_dev *d, const struct pf_kill *v, size_t n,
-    uint32_t *killed, struct err *e);
+/* *killed: how many went is added to it. */
 struct pf_state_id {
 	uint64_t id;
 	uint32_t creator;

@@ -149,13 +149,7 @@ enum pfn_getrules {
 enum pfn_killstates {
 	PFN_CS_ID = 1,	      /* u64, network order */
 	PFN_CS_CREATORID = 2, /* u32 */
-	PFN_CS_AF = 4,
-	PFN_CS_PROTO = 5,
-	PFN_CS_SRC = 6, /* enum pfn_rule_addr */
-	PFN_CS_DST = 7,
-	PFN_CS_IFNAME = 9,
-	PFN_CS_KILL_MATCH = 11, /* u8 */
-	PFN_CS_KILLED = 13,	/* u32 */
+	PFN_CS_KILLED = 13,   /* u32 */
 };
 
 enum pfn_status { PFN_ST_RUNNING = 2, PFN_ST_STATES = 6 };

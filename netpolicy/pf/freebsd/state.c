@@ -145,55 +145,6 @@ on_killed(void *arg, struct pf_attrs attrs, struct err *e)
 	return 0;
 }
 
-static void
-put_end(struct pf_ask *q, unsigned type, const struct np_prefix *p, uint16_t lo,
-    uint16_t hi)
-{
-	size_t nest = pf_ask_nest(q, type), wrap;
-
-	wrap = pf_ask_nest(q, PFN_RA_ADDR);
-	pf_put_prefix(q, p);
-	pf_ask_u8(q, PFN_A_TYPE, PFN_ADDRMASK);
-	pf_ask_nest_end(q, wrap);
-	if (lo != 0 || hi != UINT16_MAX) {
-		pf_ask_u16(q, PFN_RA_PORT0, htons(lo));
-		pf_ask_u16(q, PFN_RA_PORT1, htons(hi));
-		pf_ask_u8(q, PFN_RA_OP, lo == hi ? PFN_OP_EQ : PFN_OP_RRG);
-	}
-	pf_ask_nest_end(q, nest);
-}
-
-static void
-put_kill(struct pf_ask *q, const struct pf_kill *k)
-{
-	pf_ask_cmd(q, PFN_KILLSTATES);
-	if (k->family != 0)
-		pf_ask_u8(
-		    q, PFN_CS_AF, k->family == NP_V4 ? AF_INET : AF_INET6);
-	if (k->proto != 0)
-		pf_ask_u8(q, PFN_CS_PROTO, k->proto);
-	put_end(q, PFN_CS_SRC, &k->src, 0, UINT16_MAX);
-	put_end(q, PFN_CS_DST, &k->dst, k->lo, k->hi);
-	if (k->ifname != NULL)
-		pf_ask_str(q, PFN_CS_IFNAME, k->ifname);
-	pf_ask_u8(q, PFN_CS_KILL_MATCH, k->match);
-}
-
-int
-pf_kill(struct pf_dev *d, const struct pf_kill *v, size_t n, uint32_t *killed,
-    struct err *e)
-{
-	struct pf_ask q;
-	int rc;
-
-	pf_ask_init(&q, &d->nl);
-	for (size_t i = 0; i < n; i++)
-		put_kill(&q, &v[i]);
-	rc = pf_ask_send(&q, on_killed, killed, e);
-	pf_ask_fini(&q);
-	return rc < 0 ? err_wrap(e, "kill states") : 0;
-}
-
 /* pfctl takes one at a time, as ID/CREATOR in hexadecimal. */
 static int
 kill_by_command(const struct pf_state_id *s, struct err *e)
