@@ -18,7 +18,9 @@ quiet sysctl net.inet.ip.forwarding=1
 got=$(ctl up 5 1 ibox base)
 is up: echo "${got%% *}"
 echo "= a slot and its start: ${got#up: }"
+echo >"$state/stopped/9-9" # of a slot that is no more
 is "5-1 id=ibox alive" ctl scan
+is "" ls "$state/stopped"
 is "ibox 0 1" box 'echo $(hostname) $(id -u) $(grep -c secret=5a5a /boot-record)'
 is 10.78.0.11 box "ifconfig eth0 | awk '/inet / { print \$2 }'"
 is 0 box 'ping -c1 -t5 10.78.0.10 >/dev/null; echo $?'

@@ -1,5 +1,8 @@
 #include "sub_int.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +174,35 @@ files_alone(struct adoption *a)
 	}
 }
 
+static DIR *
+opendir_at(int dir)
+{
+	autoclose int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (d != NULL)
+		fd = -1; /* its own */
+	return d;
+}
+
+/* Lists of who was stopped, in slots that the host's restart has ended. */
+static int
+lists_alone(const struct adoption *a, struct err *e)
+{
+	DIR *d = opendir_at(a->s->stopped);
+	const struct dirent *de;
+	struct spawn_ref r;
+
+	if (d == NULL)
+		return err_sys(e, "lists of stopped processes");
+	while ((de = readdir(d)) != NULL)
+		if (sscanf(de->d_name, "%u-%u", &r.slot, &r.incarnation) == 2 &&
+		    !seen(a, r))
+			freeze_forget(a->s, r);
+	(void)closedir(d);
+	return 0;
+}
+
 int
 sub_scan(struct substrate *s,
     void (*found)(void *arg, const struct sub_found *f), void *arg,
@@ -186,6 +218,8 @@ sub_scan(struct substrate *s,
 		rc = jails_each(found_jail, &a, e);
 	if (rc == 0)
 		rc = epair_each(found_link, &a, e);
+	if (rc == 0)
+		rc = lists_alone(&a, e);
 	if (rc == 0)
 		files_alone(&a);
 	if (rc == 0 && a.failed)
