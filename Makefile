@@ -177,7 +177,7 @@ pkgs.privd.linux := libmnl libnftnl libcap-ng libseccomp
 $(eval $(call program,coppice-privd,ctl/priv/privd_main.c,priv substrate site \
   link netpolicy io base,$(pkgs.privd.$(OS)),-lev -lpthread))
 $(eval $(call program,coppice-proxyd,dataplane/proxy/proxyd_main.c,proxy http \
-  io base,jansson libssl libcrypto,-lev))
+  io base,jansson libssl libcrypto,-lev -lpthread))
 $(eval $(call program,coppice-egressd,dataplane/egress/egressd_main.c,egress \
   io base,,-lev))
 $(eval $(call program,netpolicy,netpolicy/netpolicy_main.c,npcmd npjson \
