@@ -307,7 +307,7 @@ on_zfs() {
 		return
 	}
 	truncate -s 4g "$work/pool"
-	must_run zpool create -m none "$pool" "${COP_POOL_DISK:-$work/pool}"
+	must_run zpool create -f -m none "$pool" "${DISK:-$work/pool}"
 	must_run zfs create -o mountpoint="$state" "$pool/state"
 	templates
 	printf 'state_dir = %s\ndisk_backend = zfs\n' "$state" >"$work/conf"
