@@ -48,9 +48,9 @@ struct conf {
 	uint32_t pids_max;  /* in one sandbox */
 	uint32_t max_flows; /* of one sandbox; what is 0 has no limit: */
 	uint32_t max_packets_per_s, max_egress_mbit, max_ingress_mbit;
-	uint32_t host_memory_mb; /* for all sandboxes; 0 = 80 % of it */
-	char disk_backend[16];	 /* auto btrfs image zfs copy */
-	uint32_t disk_image_mb;	 /* 32768 */
+	uint32_t host_memory_mb;	 /* for all sandboxes; 0 = 80 % of it */
+	char disk_backend[16];		 /* auto btrfs image zfs copy */
+	uint32_t disk_image_mb;		 /* 32768 */
 	char zfs_dataset[CONF_TEXT_MAX]; /* "": that of state_dir */
 	uint32_t devfs_ruleset;		 /* 4 */
 

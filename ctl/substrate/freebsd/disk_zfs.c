@@ -295,7 +295,7 @@ ready(const struct disk *d, const char *id, struct flat *f, struct err *e)
 
 static int template(const struct disk *d, const char *id, struct err *e)
 {
-	struct flat f;
+	struct flat f = { .name = "" };
 
 	return ready(d, id, &f, e);
 }
@@ -308,7 +308,7 @@ fill(const struct disk *d, const struct disk_meta *m, struct err *e)
 {
 	const struct zfs_prop quota = { "quota", m->limit, NULL };
 	char name[FULL_NAME];
-	struct flat f;
+	struct flat f = { .name = "" };
 
 	clone_name(d, m->id, name);
 	/* What was made anew a moment ago is forgotten a moment later. */
@@ -423,7 +423,7 @@ is_current(const struct disk *d, const char *id, const char *name)
 static void
 unmount_fresh(const struct disk *d, const char *id)
 {
-	struct flat f;
+	struct flat f = { .name = "" };
 	struct err e;
 
 	flat_names(d, id, 0, &f);
