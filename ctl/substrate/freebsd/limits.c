@@ -125,6 +125,6 @@ limits_text(struct substrate *s)
 	(void)snprintf(s->limits, sizeof(s->limits), "%s",
 	    s->racct
 		? "processors=cpuset memory=rctl processes=rctl"
-		: "processors=cpuset memory=none processes=none: put "
+		: "processors=cpuset memory=each-process processes=none: put "
 		  "kern.racct.enable=1 into /boot/loader.conf and restart");
 }

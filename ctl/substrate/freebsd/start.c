@@ -139,8 +139,11 @@ arrange_fds(const struct substrate *s, int *ctl, struct err *e)
 }
 
 static int
-plain_process(struct err *e)
+plain_process(
+    const struct substrate *s, const struct spawn_create *c, struct err *e)
 {
+	const rlim_t bytes = (rlim_t)c->memory_mb << 20;
+	const struct rlimit each = { bytes, bytes };
 	struct rlimit core = { 0, 0 };
 
 	if (setsid() < 0 && errno != EPERM)
@@ -154,6 +157,9 @@ plain_process(struct err *e)
 		core.rlim_cur = 0;
 		(void)setrlimit(RLIMIT_CORE, &core);
 	}
+	/* Where nothing counts all of them: each gives way beyond that. */
+	if (!s->racct && setrlimit(RLIMIT_RSS, &each) < 0)
+		return err_sys(e, "RLIMIT_RSS");
 	return 0;
 }
 
@@ -225,7 +231,7 @@ start(const struct substrate *s, int slot_jid, const struct spawn_create *c,
 	jid = make_jail(s, slot_jid, c, e);
 	if (jid < 0 ||
 	    (c->keep_disk && disk_keep(s->disk, c->id, false, e) < 0) ||
-	    arrange_fds(s, ctl, e) < 0 || plain_process(e) < 0 ||
+	    arrange_fds(s, ctl, e) < 0 || plain_process(s, c, e) < 0 ||
 	    helper_release(e) < 0)
 		return -1;
 	if (jail_attach(jid) < 0)
