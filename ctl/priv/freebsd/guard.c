@@ -2,8 +2,8 @@
  * guard.c - notices when somebody else flushes or edits our rules.
  *
  * pf tells nobody of a change, so we look, several times a second and for a
- * few milliseconds at most: every anchor's tickets, which any load changes,
- * and how many addresses its tables hold; and a few anchors word by word.
+ * few milliseconds at most: at every anchor's tickets, which any load changes,
+ * and how many addresses its tables hold; and at a few anchors word by word.
  * What is not as it was is loaded again.
  *
  * The operator's own rule set is his.  Where it does not call ours any more,
@@ -22,6 +22,14 @@
 #include "io/log.h"
 
 enum { LOOK_MS = 250, BUDGET_US = 4000, TEXT_MAX = 64 * 1024 * 1024 };
+
+void
+guard_count(struct rules_kernel *k, uint32_t slot, size_t was, size_t is)
+{
+	struct pf_stamp *s = &k->slots[slot].stamp;
+
+	s->naddrs = s->naddrs - (uint32_t)was + (uint32_t)is;
+}
 
 void
 guard_mark(struct rules_kernel *k, uint32_t slot)
@@ -85,7 +93,8 @@ same_stamp(const struct pf_stamp *a, const struct pf_stamp *b)
 {
 	return a->there == b->there && a->filter == b->filter &&
 	       a->rdr == b->rdr && a->nfilter == b->nfilter &&
-	       a->nrdr == b->nrdr;
+	       a->nrdr == b->nrdr && a->ntables == b->ntables &&
+	       a->naddrs == b->naddrs;
 }
 
 static void
@@ -271,18 +280,30 @@ on_child(void *arg, const char *name, struct err *e)
 	return 0;
 }
 
+/* Anchors that we have not put there; by their number, as a rule. */
+static void
+look_for_others(struct rules_kernel *k)
+{
+	uint32_t n, known = 0;
+	struct err e;
+
+	for (uint32_t i = 1; i <= k->r->nslots; i++)
+		known += k->slots[i].stamp.there;
+	if (pf_count_children(&k->d, "coppice", &n, &e) < 0 ||
+	    (n != known && pf_children(&k->d, "coppice", on_child, k, &e) < 0))
+		log_error("rules.look err=\"%s\"", e.msg);
+}
+
 static void
 on_look(struct loop_timer *w)
 {
 	struct rules_kernel *k = container_of(w, struct rules_kernel, look);
-	struct err e;
 
 	look_at_root(k);
 	if (k->d.direct) {
 		look_round(k, &k->quick, BUDGET_US, look_quickly);
 		look_round(k, &k->deep, BUDGET_US, look_closely);
-		if (pf_children(&k->d, "coppice", on_child, k, &e) < 0)
-			log_error("rules.look err=\"%s\"", e.msg);
+		look_for_others(k);
 	}
 	loop_timer_start(w->loop, w, LOOK_MS);
 }

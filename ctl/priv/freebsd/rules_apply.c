@@ -126,6 +126,18 @@ give_up(struct rules *r, uint32_t slot)
 		log_error("rules.close slot=%u err=\"%s\"", slot, e.msg);
 }
 
+/* Our own change is no surprise to the guard. */
+static void
+mark(struct rules *r, uint32_t slot, const struct pf_plan *p)
+{
+	const struct pf_step *first = &p->steps.v[0];
+
+	if (loads(p))
+		guard_mark(r->k, slot);
+	else if (p->steps.n > 0 && first->kind == PF_TABLE_REPLACE)
+		guard_count(r->k, slot, p->undo.v[0].addrs.n, first->addrs.n);
+}
+
 static int
 run_plan(struct rules *r, uint32_t slot, const struct pf_plan *p, struct err *e)
 {
@@ -165,8 +177,7 @@ change(struct rules *r, uint32_t slot, const struct np_reach *from,
 	rc = run_plan(r, slot, &p, e);
 	if (rc == 0) {
 		k->slots[slot].loaded = to != NULL;
-		if (loads(&p))
-			guard_mark(k, slot);
+		mark(r, slot, &p);
 	}
 	pf_plan_fini(&p);
 	return rc;

@@ -56,5 +56,7 @@ int guard_start(struct rules *r, struct loop *l, struct err *e);
 void guard_stop(struct rules_kernel *k);
 /* What the slot has now is what it should have. */
 void guard_mark(struct rules_kernel *k, uint32_t slot);
+/* One of its tables had so many addresses, and has so many now. */
+void guard_count(struct rules_kernel *k, uint32_t slot, size_t was, size_t is);
 
 #endif

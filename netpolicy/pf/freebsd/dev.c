@@ -121,8 +121,8 @@ int
 pf_dev_confine(struct pf_dev *d, struct err *e)
 {
 	static const unsigned long calls[] = { DIOCRSETADDRS, DIOCRGETADDRS,
-		DIOCRGETTABLES, DIOCRDELTABLES, DIOCRINADEFINE, DIOCXBEGIN,
-		DIOCXCOMMIT, DIOCXROLLBACK };
+		DIOCRGETTABLES, DIOCRGETTSTATS, DIOCRDELTABLES, DIOCRINADEFINE,
+		DIOCXBEGIN, DIOCXCOMMIT, DIOCXROLLBACK };
 	cap_rights_t pf, nl;
 
 	(void)cap_rights_init(&pf, CAP_IOCTL);

@@ -54,11 +54,15 @@ int pf_table_names(struct pf_dev *d, const char *anchor,
 int pf_load(struct pf_dev *d, const char *anchor, const char *text, size_t len,
     unsigned freebsd, struct err *e);
 
-/* Changes with every load of its rules; two for filter and translation. */
+/*
+ * What changes with every load of its rules, and mostly with its tables: the
+ * root's are not looked at.
+ */
 struct pf_stamp {
 	bool there;
 	uint32_t filter, rdr; /* tickets */
 	uint32_t nfilter, nrdr;
+	uint32_t ntables, naddrs;
 };
 
 int pf_stamp(
@@ -83,6 +87,9 @@ int pf_read_rules(
     struct pf_dev *d, const char *anchor, struct pf_found *out, struct err *e);
 void pf_found_fini(struct pf_found *f);
 
+/* How many anchors there are below `path`. */
+int pf_count_children(
+    struct pf_dev *d, const char *path, uint32_t *n, struct err *e);
 /* The anchors below `path`: calls `on` with each name's last part. */
 int pf_children(struct pf_dev *d, const char *path,
     int (*on)(void *arg, const char *name, struct err *e), void *arg,

@@ -17,6 +17,9 @@ void pf_trans_rollback(
 int pf_table_define(struct pf_dev *d, const char *anchor, const char *table,
     uint32_t ticket, const struct np_prefix *v, size_t n, struct err *e);
 
+/* How many tables the anchor has, and addresses in all of them. */
+int pf_table_count(struct pf_dev *d, const char *anchor, uint32_t *ntables,
+    uint32_t *naddrs, struct err *e);
 int pf_table_remove(
     struct pf_dev *d, const char *anchor, const char *table, struct err *e);
 

@@ -676,8 +676,10 @@ pf_stamp(
 	    count_rules(&d->nl, anchor, PFN_RDR, &r, e) < 0)
 		return e->sys_errno == EINVAL || e->sys_errno == ENOENT ? 0
 									: -1;
-	*out = (struct pf_stamp){ true, f.ticket, r.ticket, f.n, r.n };
-	return 0;
+	*out = (struct pf_stamp){ true, f.ticket, r.ticket, f.n, r.n, 0, 0 };
+	if (anchor[0] == '\0')
+		return 0;
+	return pf_table_count(d, anchor, &out->ntables, &out->naddrs, e);
 }
 
 static int
@@ -723,23 +725,50 @@ ask_ruleset(struct pf_nl *nl, enum pfn_cmd cmd, const char *path, uint32_t nr,
 }
 
 int
-pf_children(struct pf_dev *d, const char *path,
-    int (*on)(void *arg, const char *name, struct err *e), void *arg,
-    struct err *e)
+pf_count_children(
+    struct pf_dev *d, const char *path, uint32_t *n, struct err *e)
+{
+	*n = 0;
+	if (ask_ruleset(&d->nl, PFN_GET_RULESETS, path, 0, on_number, n, e) ==
+	    0)
+		return 0;
+	return e->sys_errno == ENOENT ? 0 : -1;
+}
+
+struct names {
+	char (*v)[PFM_ANCHOR];
+	size_t n;
+};
+
+/* All of them first: who is told of one may take it away, and others move. */
+static int
+read_names(struct pf_dev *d, const char *path, struct names *out, struct err *e)
 {
 	uint32_t n = 0;
 
 	if (ask_ruleset(&d->nl, PFN_GET_RULESETS, path, 0, on_number, &n, e) <
 	    0)
 		return e->sys_errno == ENOENT ? 0 : -1;
-	for (uint32_t i = 0; i < n; i++) {
-		char name[PFM_ANCHOR] = "";
-
-		if (ask_ruleset(
-			&d->nl, PFN_GET_RULESET, path, i, on_name, name, e) < 0)
+	out->v = calloc(n + 1, sizeof(*out->v));
+	if (out->v == NULL)
+		return err_sys(e, "%u anchors", n);
+	for (; out->n < n; out->n++)
+		if (ask_ruleset(&d->nl, PFN_GET_RULESET, path, (uint32_t)out->n,
+			on_name, out->v[out->n], e) < 0)
 			return e->sys_errno == EBUSY ? 0 : -1;
-		if (on(arg, name, e) < 0)
-			return -1;
-	}
 	return 0;
+}
+
+int
+pf_children(struct pf_dev *d, const char *path,
+    int (*on)(void *arg, const char *name, struct err *e), void *arg,
+    struct err *e)
+{
+	struct names all = { .n = 0 };
+	int rc = read_names(d, path, &all, e);
+
+	for (size_t i = 0; i < all.n && rc == 0; i++)
+		rc = on(arg, all.v[i], e);
+	free(all.v);
+	return rc;
 }

@@ -203,6 +203,36 @@ pf_table_names(struct pf_dev *d, const char *anchor, char (*names)[PFM_TABLE],
 }
 
 int
+pf_table_count(struct pf_dev *d, const char *anchor, uint32_t *ntables,
+    uint32_t *naddrs, struct err *e)
+{
+	struct pfr_tstats t[8];
+	struct pfioc_table io = { .pfrio_buffer = t,
+		.pfrio_esize = sizeof(t[0]),
+		.pfrio_size = (int)countof(t) };
+
+	*ntables = *naddrs = 0;
+	name_table(&io.pfrio_table, anchor, "");
+	if (ioctl(d->fd, DIOCRGETTSTATS, &io) < 0) {
+		if (errno == ESRCH || errno == ENOENT || errno == EINVAL)
+			return 0;
+		return err_sys(e, "pf tables of %s", anchor);
+	}
+	*ntables = (uint32_t)io.pfrio_size;
+	/* With so many it is not as we left it anyway. */
+	if (io.pfrio_size > (int)countof(t))
+		return 0;
+	*ntables = 0;
+	for (int i = 0; i < io.pfrio_size; i++) {
+		if ((t[i].pfrts_t.pfrt_flags & PFR_TFLAG_ACTIVE) == 0)
+			continue;
+		++*ntables;
+		*naddrs += (uint32_t)t[i].pfrts_cnt;
+	}
+	return 0;
+}
+
+int
 pf_table_remove(
     struct pf_dev *d, const char *anchor, const char *table, struct err *e)
 {
