@@ -6,9 +6,10 @@
 
 #include <sys/socket.h>
 
-/* recvmsg() of this datagram socket says where it went, in a form that
- * sendmsg() takes for where the answer comes from. */
+/* recvmsg() of this datagram socket says where it went; peer_answer() makes
+ * of that what sendmsg() takes for where the answer comes from. */
 void peer_want_destination(int fd, int family);
+void peer_answer(struct msghdr *m);
 /* It may be bound to an address that this host does not have. */
 void peer_any_source(int fd, int family);
 /* An ICMP echo and a second for the answer: 0, or an errno. */

@@ -23,6 +23,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -240,6 +241,7 @@ some_datagrams(int family, uint16_t port, bool push)
 			;
 		if (n < 0)
 			continue;
+		peer_answer(&m);
 		if (!push) {
 			/* From the address that was asked: m says which. */
 			iov.iov_len = (size_t)n;
@@ -281,6 +283,26 @@ static void __attribute__((noreturn)) serve(void)
 /* --- trying -----------------------------------------------------------------
  */
 
+/* A second, as SO_SNDTIMEO is not asked by connect() everywhere. */
+static int
+connect_within(int fd, const struct sockaddr *to, socklen_t len, int ms)
+{
+	struct pollfd p = { fd, POLLOUT, 0 };
+	int flags = fcntl(fd, F_GETFL), error = 0;
+	socklen_t elen = sizeof(error);
+
+	(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	if (connect(fd, to, len) < 0) {
+		if (errno != EINPROGRESS)
+			return errno;
+		if (poll(&p, 1, ms) <= 0)
+			return ETIMEDOUT;
+		(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &elen);
+	}
+	(void)fcntl(fd, F_SETFL, flags);
+	return error;
+}
+
 static int
 try_connect(const char *host, const char *port, int *fd)
 {
@@ -291,9 +313,7 @@ try_connect(const char *host, const char *port, int *fd)
 	*fd = socket(a.ss_family, SOCK_STREAM, 0);
 	setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
 	setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	if (connect(*fd, (void *)&a, len) == 0)
-		return 0;
-	return errno == EINPROGRESS ? ETIMEDOUT : errno;
+	return connect_within(*fd, (void *)&a, len, 1000);
 }
 
 static int

@@ -23,6 +23,23 @@ peer_want_destination(int fd, int family)
 		    fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
 }
 
+/* The interface that it came by may not be the one that has the address. */
+void
+peer_answer(struct msghdr *m)
+{
+	struct cmsghdr *h;
+	struct in6_pktinfo info;
+
+	for (h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
+		if (h->cmsg_level != IPPROTO_IPV6 ||
+		    h->cmsg_type != IPV6_PKTINFO)
+			continue;
+		memcpy(&info, CMSG_DATA(h), sizeof(info));
+		info.ipi6_ifindex = 0;
+		memcpy(CMSG_DATA(h), &info, sizeof(info));
+	}
+}
+
 void
 peer_any_source(int fd, int family)
 {
