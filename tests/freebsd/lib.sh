@@ -20,6 +20,7 @@ inet4="1.1.1.1 1.0.0.1 8.8.8.8 9.9.9.9"
 private4="10.99.0.1 172.16.99.1 192.168.99.1 169.254.169.254 100.64.99.1"
 inet6="2606:4700:4700::1111 2001:4860:4860::8888"
 slots=
+freebsd=$(($(uname -K) / 100000))
 
 skip() { echo "$*"; exit 77; }
 pass() { net_passed=$((net_passed + 1)); }
@@ -82,11 +83,11 @@ host4() { echo "10.78.$((2 * $1 >> 8)).$((2 * $1 & 255))"; }
 sb4() { echo "10.78.$(((2 * $1 + 1) >> 8)).$(((2 * $1 + 1) & 255))"; }
 host6() { printf 'fd77::%x' $((2 * $1)); }
 sb6() { printf 'fd77::%x' $((2 * $1 + 1)); }
-in_inet() { jexec -l coptestinet "$@"; }
+in_inet() { jexec coptestinet "$@"; }
 in_sb() {
 	in_sb_n=$1
 	shift
-	jexec -l "coptest$in_sb_n" "$@"
+	jexec "coptest$in_sb_n" "$@"
 }
 jid() { jls -j "$1" jid; }
 quiet() { "$@" >/dev/null 2>&1; }
@@ -131,14 +132,16 @@ serve() {
 }
 
 root_rules() {
-	"$bin/netpolicy" compile --pf-root --uplink up0 --freebsd \
-	    "$(($(uname -K) / 100000))"
+	echo "{}" | "$bin/netpolicy" compile --pf-root --uplink up0 --freebsd \
+	    "$freebsd"
 }
 
 pf_on() {
 	quiet kldload -n pf
 	quiet kldload -n pflog
 	root_rules >"$scratch/pf.conf"
+	# A trimmed image may lack its list of fingerprints, and pfctl minds.
+	[ -e /etc/pf.os ] || : >/etc/pf.os
 	must_run pfctl -q -f "$scratch/pf.conf"
 	pfctl -q -e 2>/dev/null
 }
@@ -149,7 +152,8 @@ slot() { # N
 	must_run quiet jail -c "name=coptest$1" path=/ persist vnet=new \
 	    allow.raw_sockets "host.hostname=slot$1"
 	slots="$slots $1"
-	ifconfig "cop$1" group coppice ether "$(mac 71 "$1")"
+	ifconfig "cop$1" group coppice
+	ifconfig "cop$1" ether "$(mac 71 "$1")"
 	ifconfig eth0 ether "$(mac 70 "$1")"
 	must_run ifconfig eth0 vnet "coptest$1"
 	ifconfig "cop$1" inet "$(host4 "$1")/31" -arp up
@@ -179,7 +183,7 @@ unslot() { # N
 # The anchor of a slot by its text, for tests that are about pf alone.
 anchor() { # N POLICY
 	echo "$2" | "$bin/netpolicy" compile --pf --slot "$1" \
-	    --freebsd "$(($(uname -K) / 100000))" |
+	    --freebsd "$freebsd" |
 		pfctl -q -a "coppice/sb$1" -f -
 }
 
@@ -188,10 +192,19 @@ stand() {
 	for f in "$peer" "$bin/netpolicy"; do
 		[ -x "$f" ] || skip "$f is not built"
 	done
+	sweep
 	trap finish EXIT
 	trap 'exit 130' HUP INT TERM
 	internet
 	pf_on
+}
+
+# What a test that was killed left behind.
+sweep() {
+	for j in $(jls name | grep '^coptest'); do quiet jail -r "$j"; done
+	for i in $(ifconfig -l); do
+		case $i in cop[0-9]* | up0 | epair*a) quiet ifconfig "$i" destroy ;; esac
+	done
 }
 
 finish() {
@@ -206,4 +219,58 @@ finish() {
 	quiet pfctl -q -d
 	quiet pfctl -q -F all
 	rm -rf "$scratch"
+}
+
+# --- privd --------------------------------------------------------------------
+
+privd_conf=$scratch/coppiced.conf
+privd_log=$scratch/log
+
+privd_start() { # [CONF LINE...]
+	{
+		echo "ipv6 = yes"
+		echo "log_level = ${COP_LOG:-info}"
+		echo "state_dir = $scratch"
+		printf '%s\n' "$@"
+	} >"$privd_conf"
+	rm -f "$scratch/in" "$scratch/out"
+	mkfifo "$scratch/in" "$scratch/out"
+	"$bin/tests/rulesctl" "$bin/coppice-privd" "$privd_conf" \
+	    2>>"$privd_log" <"$scratch/in" >"$scratch/out" &
+	privd_pid=$!
+	exec 5>"$scratch/in" 6<"$scratch/out"
+}
+
+privd_stop() {
+	[ -n "${privd_pid:-}" ] || return 0
+	privd stop
+	exec 5>&- 6<&-
+	wait "$privd_pid"
+	privd_pid=
+}
+
+# One command, its answer on standard output.
+privd() {
+	echo "$*" >&5
+	read -r privd_line <&6 || privd_line="no answer"
+	echo "$privd_line"
+}
+
+# must COMMAND...: an answer that is not "ok" ends the test.
+must() {
+	must_got=$(privd "$@")
+	case $must_got in
+	ok*) ;;
+	*)
+		fail "privd $*: $must_got"
+		tail -n 5 "$privd_log" | sed 's/^/# /'
+		done_testing
+		;;
+	esac
+}
+
+# What a rule of a slot has counted, by the word of its label.
+counted() { # SLOT WORD
+	pfctl -a "coppice/sb$1" -sl 2>/dev/null |
+		awk -v l="coppice:sb$1:$2" '$1 == l { n += $3 } END { print n + 0 }'
 }

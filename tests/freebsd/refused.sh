@@ -26,9 +26,12 @@ refused_soon() { # WHAT
 anchor 7 '{"denyOut": ["0.0.0.0/0"]}'
 refused_soon "one anchor"
 
+# The 199 others differ in nothing but their slot.
+echo '{"allowOut": ["9.9.9.9"], "denyOut": ["0.0.0.0/0"]}' |
+	"$bin/netpolicy" compile --pf --slot 500 --freebsd "$freebsd" >"$scratch/500"
 for n in $(seq 8 206); do
-	anchor "$n" '{"allowOut": ["9.9.9.9"], "denyOut": ["0.0.0.0/0"]}' ||
-		fail "anchor $n"
+	sed "s/cop500/cop$n/g; s/sb500/sb$n/g" "$scratch/500" |
+		pfctl -q -a "coppice/sb$n" -f - || fail "anchor $n"
 done
 refused_soon "200 anchors"
 anchor 7 '{"allowOut": ["1.1.1.1"], "denyOut": ["0.0.0.0/0"]}'

@@ -22,19 +22,12 @@ look() {
 	jls name 2>/dev/null | sed 's/^/jail /'
 	ifconfig -l | tr ' ' '\n' | sed 's/^/interface /'
 	mount -p | awk '{ print "mount " $2 " " $3 }'
-	anchors | sed 's/^/anchor /'
+	pfctl -a '*' -sr 2>/dev/null |
+		sed -n 's/.*label "coppice:\(sb[0-9]*\):.*/anchor \1/p' | sort -u
 	pfctl -ss 2>/dev/null | grep -E '[ (](10\.78\.|fd77:)' | sed 's/^/state /'
 	ps -axww -o command | grep -E '^[^ ]*(coppice|envd|tests/[a-z_]*)' |
 		sed 's/^/process /'
 	zfs list -H -o name -t all 2>/dev/null | sed 's/^/dataset /'
-}
-
-# Those with a rule or a table; pf keeps the names of others.
-anchors() {
-	pfctl -sA -v 2>/dev/null | while read -r a; do
-		[ -z "$(pfctl -a "$a" -sr 2>/dev/null; pfctl -a "$a" -sn 2>/dev/null)" ] ||
-			echo "$a"
-	done
 }
 
 # Compares for up to ten seconds: jails and interfaces take their time.
@@ -83,14 +76,14 @@ run() { # TEST
 		# Rows of the bypass catalogue and figures are in every log.
 		grep -E '^([CP][0-9]+ .*: [0-9]+ checks|= )' "$out" | sed 's/^/    /'
 	else
-		grep -v '^ok ' "$out" | tail -n 60 | sed 's/^/    /'
+		grep -Ev '^ok |already defined in anchor' "$out" | tail -n 60 | sed 's/^/    /'
 	fi
 }
 
 echo "$(uname -srm), kern.osreldate $(uname -K)"
 for t in *.sh; do
 	case $t in
-	run.sh | lib*.sh) ;;
+	run.sh | world.sh | lib*.sh) ;;
 	*"$name"*) run "$t" ;;
 	esac
 done
