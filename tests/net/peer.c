@@ -264,8 +264,18 @@ datagrams(uint16_t port, bool push)
 	some_datagrams(AF_INET6, port, push);
 }
 
+/* The servers end with whom they were asked of. */
+static void
+end_all(int number)
+{
+	(void)number;
+	(void)kill(0, SIGKILL);
+}
+
 static void __attribute__((noreturn)) serve(void)
 {
+	(void)setpgid(0, 0);
+	(void)signal(SIGTERM, end_all);
 	(void)signal(SIGPIPE, SIG_IGN);
 	accept_all(7, serve_echo);
 	accept_all(80, serve_greeting);
