@@ -218,6 +218,7 @@ finish() {
 	quiet route -6 delete default
 	quiet pfctl -q -d
 	quiet pfctl -q -F all
+	quiet pfctl -q -F states
 	rm -rf "$scratch"
 }
 

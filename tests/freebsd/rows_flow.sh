@@ -115,7 +115,7 @@ row P16 "helpers of the packet filter: FTP's PORT opens no hole"
 is 0 sh -c 'pfctl -sr -a "*" 2>/dev/null | grep -c ftp'
 gets inet sb1 ip dst=$ok tcp sport=40060 dport=21 seq=1000 data
 gets silent inet ip src=$ok dst="$(sb4 1)" tcp sport=20 dport=5120 data
-gets silent inet ip src=$ok dst=192.0.2.2 tcp sport=20 dport=5120 data
+nowhere inet ip src=$ok dst=192.0.2.2 tcp sport=20 dport=5120 data
 
 row mtu "path MTU discovery: an allowed flow's \"fragmentation needed\" comes in"
 must apply 1 + +$ok/32 +$ok6/128 deny-all

@@ -32,10 +32,10 @@ look() {
 
 # Compares for up to ten seconds: jails and interfaces take their time.
 same_world() {
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		look | sort >"$after"
 		cmp -s "$before" "$after" && return 0
-		sleep 0.5
+		sleep 1
 	done
 	diff "$before" "$after" | grep '^[<>]' | head -n 20 |
 		sed 's/^</# gone: /; s/^>/# left behind: /' >>"$out"
