@@ -77,7 +77,7 @@ start() {
 	rm -rf "$inst"
 	network
 	configure "$@"
-	service coppiced onestart
+	service coppiced onestart || die "coppiced does not start"
 	# The first start builds the template.
 	for _ in $(seq 1200); do
 		! healthy || return 0
