@@ -95,7 +95,7 @@ static int
 set_up(struct substrate *s, const char *envd_path, struct err *e)
 {
 	prefix(s->cf.state_dir, s->jails.prefix);
-	s->jails.ruleset = ROOTS_RULESET;
+	s->jails.ruleset = s->cf.devfs_ruleset;
 	if (host_check(s, e) < 0 || host_facts(s, e) < 0 ||
 	    own_directories(s, e) < 0 || programs(s, envd_path, e) < 0)
 		return -1;
