@@ -31,24 +31,29 @@ proto.dir := build/proto
 
 # What of other people's we link: Debian's and FreeBSD's own or their packages';
 # built by tools/freebsd-libs.sh when we compile for FreeBSD elsewhere.
-# zig brings a libc for FreeBSD that is no archive, so nothing is static then.
+# zig brings a libc for FreeBSD that is no archive, so that envd is not static then.
 static     := -static
 static.pie := -static-pie
 include    := -isystem /usr/share/include/llhttp -isystem $(proto.dir)
 ifeq ($(OS),freebsd)
 libs.dir   := $(if $(cross),build/freebsd-libs,/usr/local)
 include    += -isystem $(libs.dir)/include
-LDFLAGS    += -L$(libs.dir)/lib
+libs.path  := -L$(libs.dir)/lib
 ifneq ($(cross),)
 ifneq ($(filter default undefined,$(origin CC)),)
 CC         := tools/zig-cc
 endif
 ifneq ($(findstring zig,$(CC)),)
 static     :=
+endif
+else
+llhttp.dir := $(libs.dir)/share/llhttp
+endif
 static.pie := -pie
 endif
-endif
-endif
+# Without the sources, as a library.
+llhttp.src  := $(if $(filter freebsd,$(OS)),$(patsubst $(llhttp.dir)/%.c,%,$(wildcard $(llhttp.dir)/*.c)),api http llhttp)
+libs.llhttp := $(if $(llhttp.src),,-lllhttp)
 
 cflags   := -std=gnu17 -D_GNU_SOURCE -DCOP_VERSION='"$(version)"' -I. \
             -Inetpolicy -Idataplane -Itests $(include) \
@@ -120,9 +125,9 @@ $O/%.o: %.c Makefile
 $O/llhttp/%.o: $(llhttp.dir)/%.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC    llhttp/$*.c")
-	$(Q)$(CC) -std=gnu17 -isystem /usr/share/include/llhttp -fPIE \
+	$(Q)$(CC) -std=gnu17 $(include) -fPIE \
 	    $(flags.$(VARIANT)) $(CFLAGS) -w -c -o $@ $<
-llhttp.o := $(patsubst %,$O/llhttp/%.o,api http llhttp)
+llhttp.o := $(patsubst %,$O/llhttp/%.o,$(llhttp.src))
 
 # Descriptors of envd's messages, made from the .proto files; the same for all
 # variants.  `grouped target`: one run of the compiler makes all of them.
@@ -165,9 +170,9 @@ programs += $O/bin/$1
 $O/bin/$1: $O/$(2:.c=.o) $(patsubst %,$O/lib%.a,$3)
 	@mkdir -p $$(@D)
 	$(if $(V),,@echo "  LD    $1")
-	$(Q)$(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS) -o $$@ $O/$(2:.c=.o) \
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(ldflags) $(libs.path) $(LDFLAGS) -o $$@ $O/$(2:.c=.o) \
 	    -Wl,--start-group $(patsubst %,$O/lib%.a,$3) -Wl,--end-group \
-	    $$(call pkgs,$4) $5
+	    $$(call pkgs,$4) $$(if $$(filter http,$3),$(libs.llhttp)) $5
 endef
 
 $(eval $(call program,coppiced,ctl/coppiced_main.c,monitor io base,,-lev -lpthread))
@@ -193,7 +198,7 @@ envd.srcs    := $(call srcs,envd) dataplane/envd/envd_main.c \
                 $(call srcs,http) $(call srcs,base) \
                 $(filter dataplane/io/inside.c dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 envd.objs    := $(patsubst %.c,$O/envd/%.o,$(envd.srcs)) \
-                $(patsubst %,$O/envd/llhttp/%.o,api http llhttp) \
+                $(patsubst %,$O/envd/llhttp/%.o,$(llhttp.src)) \
                 $(proto.o:$O/proto/%=$O/envd/proto/%)
 $O/envd/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -201,7 +206,7 @@ $O/envd/%.o: %.c Makefile
 	$(Q)$(CC) $(envd.cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 $O/envd/llhttp/%.o: $(llhttp.dir)/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -isystem /usr/share/include/llhttp -Os -fno-pie \
+	$(Q)$(CC) -std=gnu17 $(include) -Os -fno-pie \
 	    -ffunction-sections -fdata-sections -w -c -o $@ $<
 $O/envd/proto/%.o: $(proto.dir)/%.c
 	@mkdir -p $(@D)
@@ -210,8 +215,8 @@ $O/envd/proto/%.o: $(proto.dir)/%.c
 $O/bin/envd: $(envd.objs)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    envd")
-	$(Q)$(CC) $(static) -Wl,--gc-sections $(LDFLAGS) -o $@.full $^ \
-	    -lev -ljansson -lmd -lz -lprotobuf-c -lm
+	$(Q)$(CC) $(static) -Wl,--gc-sections $(libs.path) $(LDFLAGS) -o $@.full $^ \
+	    $(libs.llhttp) -lev -ljansson -lmd -lz -lprotobuf-c -lm
 	$(Q)$(STRIP) -o $@ $@.full
 programs += $O/bin/envd
 
@@ -221,11 +226,11 @@ code.srcs    := $(call srcs,code) $(code.main) \
                 $(call srcs,http) $(call srcs,base) \
                 $(filter dataplane/io/inside.c dataplane/io/log.c dataplane/io/loop.c,$(call srcs,io))
 code.objs    := $(patsubst %.c,$O/envd/%.o,$(code.srcs)) \
-                $(patsubst %,$O/envd/llhttp/%.o,api http llhttp)
+                $(patsubst %,$O/envd/llhttp/%.o,$(llhttp.src))
 $O/bin/coppice-code: $(code.objs)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    coppice-code")
-	$(Q)$(CC) $(static) -Wl,--gc-sections $(LDFLAGS) -o $@.full $^ -lev -lm
+	$(Q)$(CC) $(static) -Wl,--gc-sections $(libs.path) $(LDFLAGS) -o $@.full $^ $(libs.llhttp) -lev -lm
 	$(Q)$(STRIP) -o $@ $@.full
 programs += $(if $(code.main),$O/bin/coppice-code)
 
@@ -245,7 +250,7 @@ $O/capture/%.o: %.c Makefile
 $O/bin/coppice-capture: $(capture.objs)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD    coppice-capture")
-	$(Q)$(CC) $(static.pie) -Wl,-z,relro,-z,now -Wl,--gc-sections $(LDFLAGS) -o $@ $^ \
+	$(Q)$(CC) $(static.pie) -Wl,-z,relro,-z,now -Wl,--gc-sections $(libs.path) $(LDFLAGS) -o $@ $^ \
 	    -lpcap $(libs.capture.$(OS))
 programs += $O/bin/coppice-capture
 
@@ -253,13 +258,13 @@ programs += $O/bin/coppice-capture
 
 test.pkgs.linux := libmnl libnftnl libcap-ng libseccomp
 test.libs = $(call pkgs,jansson sqlite3 libmd $(test.pkgs.$(OS)) libpcap libcurl \
-              libssl libcrypto) -lev -lpthread -lz -lutil -lprotobuf-c
+              libssl libcrypto) $(libs.llhttp) -lev -lpthread -lz -lutil -lprotobuf-c
 define testprog
 testprogs += $O/bin/tests/$1
 $O/bin/tests/$1: $O/$2.o $(archives)
 	@mkdir -p $$(@D)
 	$(if $(V),,@echo "  LD    tests/$1")
-	$(Q)$(CC) $(cflags) $(CFLAGS) $(ldflags) $(LDFLAGS) -o $$@ $O/$2.o \
+	$(Q)$(CC) $(cflags) $(CFLAGS) $(ldflags) $(libs.path) $(LDFLAGS) -o $$@ $O/$2.o \
 	    -Wl,--start-group $(archives) -Wl,--end-group $(test.libs)
 endef
 unit.srcs  := $(wildcard tests/unit/test_*.c tests/unit/$(OS)/test_*.c)
