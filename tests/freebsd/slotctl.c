@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "capture/capture_msg.h"
 #include "ctl/substrate/substrate.h"
 #include "io/log.h"
 
@@ -287,6 +288,42 @@ op_connected(struct call *c, struct err *e)
 	return rc;
 }
 
+/* SLOT FILTER N: a file of N packets, onto standard output. */
+static int
+op_capture(struct call *c, struct err *e)
+{
+	struct sub_found *f = box(c, e);
+	struct capture_ask ask;
+	struct capture_answer answer;
+	char buf[4096];
+	int stream;
+	ssize_t n;
+	pid_t pid;
+
+	if (f == NULL ||
+	    sub_capture(c->s, &f->unit, f->id, &stream, &pid, e) < 0)
+		return -1;
+	memset(&ask, 0, sizeof(ask));
+	ask.bytes = 1 << 20;
+	ask.packets = number(c, 3);
+	ask.snaplen = 256;
+	ask.seconds = 30;
+	(void)snprintf(ask.filter, sizeof(ask.filter), "%s", arg(c, 2));
+	if (write(stream, &ask, sizeof(ask)) != sizeof(ask) ||
+	    wait_readable(stream, "capture", e) < 0 ||
+	    read(stream, &answer, sizeof(answer)) != sizeof(answer))
+		return err_set(e, ERR_SYS, "coppice-capture does not answer");
+	if (answer.rc < 0) {
+		*e = answer.err;
+		return -1;
+	}
+	while (wait_readable(stream, "capture", e) == 0 &&
+	       (n = read(stream, buf, sizeof(buf))) > 0)
+		(void)fwrite(buf, 1, (size_t)n, stdout);
+	own_close(&stream);
+	return wait_helper(pid, "capture", e);
+}
+
 /* --- standing still ---------------------------------------------------------
  */
 
@@ -422,6 +459,7 @@ static const struct {
 	{ "sockets", op_sockets },
 	{ "connected", op_connected },
 	{ "cut", op_connected },
+	{ "capture", op_capture },
 	{ "freeze", op_freeze },
 	{ "thaw", op_thaw },
 	{ "kill", op_kill },

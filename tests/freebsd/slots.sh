@@ -48,6 +48,21 @@ quiet kill "$listener"
 wait "$listener" 2>/dev/null
 listener=
 
+# --- what goes over its link
+if [ -x "$bin/coppice-capture" ] && pw usershow _coppice_cap >/dev/null 2>&1; then
+	mkdir "$scratch/beside"
+	cp "$bin/coppice-capture" "$bin/tests/slotprobe" "$scratch/beside/"
+	"$bin/tests/slotctl" "$conf" "$scratch/beside/slotprobe" \
+	    capture 5 icmp 2 >"$scratch/capture" 2>/dev/null &
+	pid=$!
+	becomes 1 sh -c 'ps -axo command | grep -c "^coppice-captur[e]"'
+	is 0 box 'ping -c3 -t5 10.78.0.10 >/dev/null; echo $?'
+	wait $pid # at most thirty seconds
+	is 0 echo $?
+	is "1 1" sh -c "od -An -v -tx1 '$scratch/capture' | tr -d ' \\n' |
+	    awk '{ print gsub(/02c07100000502c0700000050800/, \"\"), gsub(/02c07000000502c0710000050800/, \"\") }'"
+fi
+
 # --- frozen, with one who was stopped before
 cat >"$boxes/ibox/root/run.sh" <<'END'
 sleep 1001 & echo $! >/stopped; sleep 0.3; kill -STOP $(cat /stopped)
