@@ -105,9 +105,18 @@ def listed(sbx):
 
 
 # --- from the host ------------------------------------------------------------
+#
+# An envd that runs alone on another machine is asked for by a ps(1) there; what
+# that does not say is 0.
+
+def there(command):
+    return coppice.Sandbox.__new__(coppice.Sandbox).alone().sh(command, user="root")
+
 
 def envd_of(sbx):
     """The number that envd of this sandbox has on the host."""
+    if coppice.ALONE:
+        return int(sbx.sh("echo $PPID"))
     for pid, name in coppice.processes().items():
         if not name.startswith("envd"):
             continue
@@ -118,6 +127,8 @@ def envd_of(sbx):
 
 
 def rss_kib(pid):
+    if coppice.ALONE:
+        return int(there("ps -o rss= -p %d" % pid))
     for line in pathlib.Path("/proc/%d/status" % pid).read_text().splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1])
@@ -125,6 +136,8 @@ def rss_kib(pid):
 
 
 def peak_kib(pid):
+    if coppice.ALONE:
+        return rss_kib(pid)
     for line in pathlib.Path("/proc/%d/status" % pid).read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1])
@@ -132,16 +145,22 @@ def peak_kib(pid):
 
 
 def reset_peak(pid):
-    pathlib.Path("/proc/%d/clear_refs" % pid).write_text("5")
+    if not coppice.ALONE:
+        pathlib.Path("/proc/%d/clear_refs" % pid).write_text("5")
 
 
 def children(pid):
+    if coppice.ALONE:
+        pairs = [line.split() for line in there("ps -axo pid= -o ppid= -o comm=").splitlines()]
+        return [int(p) for p, parent, name in pairs if parent == str(pid) and name not in ("ps", "sh", "bash")]
     with contextlib.suppress(OSError):
         return [int(p) for p in pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()]
     return []
 
 
 def state(pid):
+    if coppice.ALONE:
+        return there("ps -o state= -p %d || true" % pid)[:1]
     with contextlib.suppress(OSError):
         return pathlib.Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0]
     return None
@@ -171,7 +190,7 @@ def leaves_nothing(sbx, grows_kib=1024, children_too=True):
     assert until(settled, 15), "envd had %d descriptors, %d children, %d KiB, and now %d, %d, %d" % (before + now())
     assert not zombies(pid), "zombies: %r" % zombies(pid)
     coppice.note("envd: %d KiB before, %d after" % (before[2], rss_kib(pid)))
-    assert os.path.exists("/proc/%d" % pid)
+    assert coppice.ALONE or os.path.exists("/proc/%d" % pid)
 
 
 _setns = ctypes.CDLL(None, use_errno=True).setns
@@ -179,6 +198,8 @@ _setns = ctypes.CDLL(None, use_errno=True).setns
 
 def inside(sbx, n=1, port=ENVD_PORT, timeout=20):
     """n sockets that come from inside the sandbox, by its loopback."""
+    if coppice.ALONE:
+        return [socket.create_connection((WAY_IN.hostname, WAY_IN.port), timeout) for _ in range(n)]
     made, pid = [], envd_of(sbx)
 
     def connect_all():
