@@ -21,7 +21,12 @@
 #include "base/own.h"
 #include "io/log.h"
 
-enum { LOOK_MS = 250, BUDGET_US = 4000, TEXT_MAX = 64 * 1024 * 1024 };
+enum {
+	LOOK_MS = 250,
+	QUICK_US = 10000,
+	DEEP_US = 4000,
+	TEXT_MAX = 64 * 1024 * 1024,
+};
 
 void
 guard_count(struct rules_kernel *k, uint32_t slot, size_t was, size_t is)
@@ -301,8 +306,8 @@ on_look(struct loop_timer *w)
 
 	look_at_root(k);
 	if (k->d.direct) {
-		look_round(k, &k->quick, BUDGET_US, look_quickly);
-		look_round(k, &k->deep, BUDGET_US, look_closely);
+		look_round(k, &k->quick, QUICK_US, look_quickly);
+		look_round(k, &k->deep, DEEP_US, look_closely);
 		look_for_others(k);
 	}
 	loop_timer_start(w->loop, w, LOOK_MS);

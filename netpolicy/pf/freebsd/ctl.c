@@ -35,11 +35,13 @@ start(const char *const argv[], int in, int complain, pid_t *pid)
 	return rc;
 }
 
-/* The last line is the reason; those before it are often the altq notice. */
+/* The last line is the reason; before it there may be hundreds of warnings. */
 static void
 read_complaint(int fd, char *to, size_t max)
 {
-	ssize_t n = pread(fd, to, max - 1, 0);
+	off_t end = lseek(fd, 0, SEEK_END);
+	off_t from = end > (off_t)max - 1 ? end - (off_t)max + 1 : 0;
+	ssize_t n = pread(fd, to, max - 1, from);
 	char *line;
 
 	to[n > 0 ? n : 0] = '\0';
@@ -53,13 +55,10 @@ read_complaint(int fd, char *to, size_t max)
 static int
 memory_file(const char *text, size_t len)
 {
-	int fd = shm_open(SHM_ANON, O_RDWR | O_CLOEXEC, 0600);
+	int fd = memfd_create("pfctl", MFD_CLOEXEC);
 
-	if (fd < 0 || ftruncate(fd, (off_t)len) < 0 ||
-	    (len > 0 && pwrite(fd, text, len, 0) != (ssize_t)len)) {
+	if (fd >= 0 && len > 0 && pwrite(fd, text, len, 0) != (ssize_t)len)
 		drop_fd(&fd);
-		return -1;
-	}
 	return fd;
 }
 
@@ -67,7 +66,7 @@ int
 pf_ctl(const char *const argv[], const char *text, size_t len, struct err *e)
 {
 	autoclose int in = memory_file(text == NULL ? "" : text, len);
-	autoclose int complain = memory_file("", 4096);
+	autoclose int complain = memory_file("", 0);
 	char why[2048];
 	int rc, status;
 	pid_t pid;
