@@ -400,6 +400,8 @@ def daemons():
 
 
 def descriptors(pid):
+    if ALONE:  # a number on another machine, where nobody inside may look
+        return 0
     with contextlib.suppress(OSError):
         return len(os.listdir("/proc/%d/fd" % pid))
     return 0
