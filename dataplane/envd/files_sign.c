@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include <sha2.h>
+#include <sha256.h>
 
 #include "base/own.h"
 #include "envd/files.h"
@@ -17,17 +17,18 @@ files_sign(const char *path, const char *op, const char *user,
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 	char text[48];
-	SHA2_CTX ctx;
+	SHA256_CTX ctx;
 	size_t n = b64_encoded(sizeof(hash));
 	const char *const parts[] = { path, op, user, token, expiration };
 
-	SHA256Init(&ctx);
+	SHA256_Init(&ctx);
 	for (size_t i = 0; i < countof(parts) && parts[i] != NULL; i++) {
 		if (i > 0)
-			SHA256Update(&ctx, (const uint8_t *)":", 1);
-		SHA256Update(&ctx, (const uint8_t *)parts[i], strlen(parts[i]));
+			SHA256_Update(&ctx, (const uint8_t *)":", 1);
+		SHA256_Update(
+		    &ctx, (const uint8_t *)parts[i], strlen(parts[i]));
 	}
-	SHA256Final(hash, &ctx);
+	SHA256_Final(hash, &ctx);
 	b64_encode(hash, sizeof(hash), text);
 	while (n > 0 && text[n - 1] == '=')
 		n--;
