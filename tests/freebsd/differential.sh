@@ -22,7 +22,18 @@ is open "$peer" udp 2a00:1::77 80
 for n in 1 2; do
 	quiet in_sb $n sysctl net.inet.tcp.blackhole=2 net.inet.udp.blackhole=1
 done
-printf 'ipv6 = yes\nmax_sandboxes = 100\nstate_dir = %s\n' "$scratch" >"$privd_conf"
+# No packet waits for a neighbour, and is lost with what else waits.
+mac_of() { ifconfig "$1" ether | awk '$1 == "ether" { print $2 }'; }
+there=$(in_inet ifconfig in0 ether | awk '$1 == "ether" { print $2 }')
+here=$(mac_of up0)
+quiet arp -s 192.0.2.1 "$there"
+quiet ndp -s 2001:db8:2::1 "$there"
+quiet in_inet arp -s 192.0.2.2 "$here"
+quiet in_inet ndp -s 2001:db8:2::2 "$here"
+configured() {
+	printf 'ipv6 = yes\nmax_sandboxes = 100\nstate_dir = %s\n' "$scratch" >"$privd_conf"
+}
+configured
 POLICIES=${POLICIES:-60} FLOWS=${FLOWS:-40} "$bin/tests/differential" \
     "$bin/coppice-privd" "$privd_conf" "$(jid coptestinet)" "$(jid coptest1)" \
     "$(jid coptest2)" 2>>"$privd_log" >"$scratch/out.txt"
@@ -34,6 +45,7 @@ packets() { sed -n 's/.* policies, \([0-9]*\) packets.*/\1/p' "$scratch/out.txt"
 true_that "$(packets) packets" test "$(packets)" -ge 1000
 
 # And of connections that are under way, when policies change.
+configured # the program before has added to it
 quiet in_sb 1 sysctl net.inet.tcp.blackhole=0 net.inet.udp.blackhole=0
 POLICIES=${POLICIES:-40} FLOWS=${FLOWS:-24} "$bin/tests/liveflows" \
     "$bin/coppice-privd" "$privd_conf" "$(jid coptest1)" 2>>"$privd_log" \

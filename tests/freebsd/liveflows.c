@@ -234,12 +234,13 @@ address(const struct np_flow *f, struct sockaddr_storage *out)
 	return sizeof(*v6);
 }
 
-/* Our own net and the host's, where addresses are somebody's. */
+/* Our own net and the host's, where addresses are somebody's, and those that
+ * the sandbox's own system does not send without a scope. */
 static bool
 is_local(struct np_addr a)
 {
 	static const char *const some[] = { "192.0.2.0/30", "2001:db8:2::/64",
-		"10.78.0.0/16", "fd77::/64", "10.0.2.0/24" };
+		"10.78.0.0/16", "fd77::/64", "10.0.2.0/24", "fe80::/10" };
 	struct np_prefix p;
 
 	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++)
