@@ -97,13 +97,19 @@ clear_all(const struct substrate *s, const struct sub_scrap *scraps, size_t n)
 	_exit(failed ? 1 : 0);
 }
 
+/*
+ * It goes on when we end: a network takes its time to go, and what is cleared
+ * is nobody's any more.  The next one's helper waits for it, slot by slot.
+ */
 int
 sub_clean(struct substrate *s, const struct sub_scrap *scraps, size_t n,
     pid_t *helper, struct err *e)
 {
 	*helper = fork_aside(s, e);
-	if (*helper == 0)
+	if (*helper == 0 && helper_release(e) == 0)
 		clear_all(s, scraps, n);
+	if (*helper == 0)
+		_exit(1);
 	return *helper < 0 ? -1 : 0;
 }
 
