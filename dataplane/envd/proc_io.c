@@ -100,12 +100,13 @@ signal_text(int sig, char to[32])
 		[SIGALRM] = "alarm clock",
 		[SIGTERM] = "terminated",
 	};
+	/* 0 has no name. */
+	const size_t at = sig > 0 ? (size_t)sig : 0;
 
-	if (sig <= 0 || (size_t)sig >= countof(names) || names[sig] == NULL) {
-		(void)snprintf(to, 32, "signal %d", sig);
-		return to;
-	}
-	return names[sig];
+	if (at < countof(names) && names[at] != NULL)
+		return names[at];
+	(void)snprintf(to, 32, "signal %d", sig);
+	return to;
 }
 
 static void

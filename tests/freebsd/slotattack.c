@@ -193,7 +193,14 @@ divert(void)
 static int
 opens(const char *path)
 {
-	return open(path, O_RDWR) < 0 && open(path, O_RDONLY) < 0 ? -1 : 0;
+	int fd = open(path, O_RDWR);
+
+	if (fd < 0)
+		fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -1;
+	(void)close(fd);
+	return 0;
 }
 
 static int

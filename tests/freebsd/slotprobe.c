@@ -24,7 +24,8 @@ keep_boot(void)
 
 	if (n > 0 && fd >= 0)
 		n = write(fd, text, (size_t)n);
-	(void)close(fd);
+	if (fd >= 0)
+		(void)close(fd);
 	(void)close(FD_BOOT);
 }
 
