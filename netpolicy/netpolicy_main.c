@@ -12,7 +12,7 @@ static const char help[] =
     "       netpolicy lint [options]\n"
     "       netpolicy diff [--pf] [options] OLD NEW\n"
     "       netpolicy show [options] [TABLE]\n"
-    "       netpolicy verify -p FILE --slot N [options] [TABLE]\n"
+    "       netpolicy verify -p FILE --slot N [--pf] [options] [TABLE]\n"
     "\n"
     "  -p, --policy FILE   JSON: a network object, or the body of a create\n"
     "                      or PUT request; standard input without it\n"

@@ -67,6 +67,8 @@ void cmd_pf_conf(const struct cmd_opts *o, struct pf_conf *out);
 /* `diff --pf`; passes go over both. */
 int cmd_pf_plan(const struct cmd_opts *o, struct cmd_input *from,
     struct cmd_input *to, struct err *e);
+/* `verify --pf`: what the host's own pf has; freebsd/, linux/. */
+int cmd_pf_verify(const struct cmd_opts *o, struct err *e);
 int cmd_compile(const struct cmd_opts *o, struct err *e);
 int cmd_explain(const struct cmd_opts *o, struct err *e);
 int cmd_lint(const struct cmd_opts *o, struct err *e);

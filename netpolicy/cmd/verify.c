@@ -138,6 +138,8 @@ cmd_verify(const struct cmd_opts *o, struct err *e)
 	if (o->policy == NULL || !o->has_slot)
 		return err_set(e, ERR_INVALID,
 		    "verify needs a policy and a slot: -p FILE --slot N");
+	if (o->format == FMT_PF)
+		return cmd_pf_verify(o, e);
 	v.table = json_array();
 	v.open = json_array();
 	v.closed = json_array();
