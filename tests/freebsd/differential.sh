@@ -22,14 +22,6 @@ is open "$peer" udp 2a00:1::77 80
 for n in 1 2; do
 	quiet in_sb $n sysctl net.inet.tcp.blackhole=2 net.inet.udp.blackhole=1
 done
-# No packet waits for a neighbour, and is lost with what else waits.
-mac_of() { ifconfig "$1" ether | awk '$1 == "ether" { print $2 }'; }
-there=$(in_inet ifconfig in0 ether | awk '$1 == "ether" { print $2 }')
-here=$(mac_of up0)
-quiet arp -s 192.0.2.1 "$there"
-quiet ndp -s 2001:db8:2::1 "$there"
-quiet in_inet arp -s 192.0.2.2 "$here"
-quiet in_inet ndp -s 2001:db8:2::2 "$here"
 configured() {
 	printf 'ipv6 = yes\nmax_sandboxes = 100\nstate_dir = %s\n' "$scratch" >"$privd_conf"
 }

@@ -92,6 +92,12 @@ in_sb() {
 jid() { jls -j "$1" jid; }
 quiet() { "$@" >/dev/null 2>&1; }
 
+mac_on() { # INTERFACE [COMMAND...]
+	mac_if=$1
+	shift
+	"$@" ifconfig "$mac_if" ether | awk '$1 == "ether" { print $2 }'
+}
+
 pair() { # A B: the names of both ends
 	pair_a=$(ifconfig epair create) || return 1
 	ifconfig "$pair_a" -txcsum -txcsum6 2>/dev/null
@@ -115,6 +121,12 @@ internet() {
 	quiet route -6 delete default
 	quiet route -4 add default 192.0.2.1
 	quiet route -6 add default 2001:db8:2::1
+	# No packet waits for a neighbour, and is lost with what else waits.
+	there=$(mac_on in0 in_inet) here=$(mac_on up0)
+	quiet arp -s 192.0.2.1 "$there"
+	quiet ndp -s 2001:db8:2::1 "$there"
+	quiet in_inet arp -s 192.0.2.2 "$here"
+	quiet in_inet ndp -s 2001:db8:2::2 "$here"
 	quiet sysctl net.inet.ip.forwarding=1 net.inet6.ip6.forwarding=1 \
 	    net.inet.icmp.icmplim=0 net.inet6.icmp6.errppslimit=100000
 	serve in_inet

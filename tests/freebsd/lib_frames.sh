@@ -10,12 +10,6 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(cd "$(dirname "$0")" && pwd)/lib.sh"
 
-mac_on() { # INTERFACE [COMMAND...]
-	mac_if=$1
-	shift
-	"$@" ifconfig "$mac_if" ether | awk '$1 == "ether" { print $2 }'
-}
-
 end_of() { # SLOT: that sandbox's, as frames wants it
 	echo "sb$1=$(jid "coptest$1"):eth0,$(mac 71 "$1"),$(sb4 "$1"),$(sb6 "$1")"
 }
