@@ -10,6 +10,8 @@ skip() { echo "$*"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root"
 [ -d "$golden" ] || skip "no golden cases at $golden"
 kldload -n pf 2>/dev/null
+[ -e /etc/pf.os ] || : >/etc/pf.os
+pfctl -q -e 2>/dev/null
 passed=0 failed=0 parsed=0 loaded=0
 scratch=$(mktemp -d /tmp/coppice-golden.XXXXXX)
 trap 'pfctl -q -a coppice/sb1 -F all 2>/dev/null; rm -rf "$scratch"' EXIT
