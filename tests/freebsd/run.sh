@@ -88,4 +88,5 @@ for t in *.sh; do
 	esac
 done
 echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ] && [ $((passed + skipped)) -gt 0 ]
+# None at all is for whoever chose them to judge: there are more outside.
+[ "$failed" = 0 ]
