@@ -149,7 +149,7 @@ frame_log(int place, unsigned group)
 
 /* Attributes of one logged packet. */
 static void
-logged(const struct nlmsghdr *h, frame_heard *heard, void *arg)
+logged(struct nlmsghdr *h, frame_heard *heard, void *arg)
 {
 	const char *at =
 	    (const char *)NLMSG_DATA(h) + NLMSG_ALIGN(sizeof(struct nfgenmsg));
@@ -174,7 +174,7 @@ frame_log_take(int fd, frame_heard *heard, void *arg)
 	ssize_t n;
 
 	while ((n = recv(fd, b, sizeof(b), 0)) > 0) {
-		const struct nlmsghdr *h = (const void *)b;
+		struct nlmsghdr *h = (void *)b;
 		size_t left = (size_t)n;
 
 		for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left))
