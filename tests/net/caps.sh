@@ -125,14 +125,16 @@ is open in_sb 1 "$peer" udp 1.1.1.1 7
 is 1 grep -c '"cop1" limit rate over 1000/second' <(nft list set inet coppice cap_pps)
 teardown
 
-# Bytes, either way.
+# Bytes, either way.  Who was quiet for a second may send that second's bytes, too
+# (nft_limit_init() in net/netfilter/nft_limit.c: rate and burst), and what is
+# measured are five or six of them: up to a fifth more.
 setup "max_egress_mbit = 40" "max_ingress_mbit = 20"
 is 0 grep -c cap_pps <(nft list table inet coppice)
 for a in 1.1.1.1 ${has6:+2606:4700:4700::1111}; do
 	out=$(bulk 1 "$a" out 8)
-	true_that "$a: $out of 40 Mbit/s go out" between 24 "$out" 44
+	true_that "$a: $out of 40 Mbit/s go out" between 24 "$out" 50
 	in=$(bulk 1 "$a" in 8)
-	true_that "$a: $in of 20 Mbit/s come in" between 12 "$in" 22
+	true_that "$a: $in of 20 Mbit/s come in" between 12 "$in" 26
 done
 n=$(dropped source "too many bytes out")
 true_that "$n are counted, out" test "$n" -gt 0
@@ -144,8 +146,8 @@ two=$!
 one=$(bulk 1 1.1.1.1 out 8)
 wait "$two"
 two=$(cat "$scratch/two")
-true_that "side by side: $one and $two of 40 Mbit/s" between 24 "$one" 44
-true_that "side by side: $two and $one of 40 Mbit/s" between 24 "$two" 44
+true_that "side by side: $one and $two of 40 Mbit/s" between 24 "$one" 50
+true_that "side by side: $two and $one of 40 Mbit/s" between 24 "$two" 50
 # A policy that denies is not what a cap could open.
 must apply 1 + deny-all
 is refused in_sb 1 "$peer" tcp 1.1.1.1 80
