@@ -54,6 +54,7 @@ struct monitor {
 	struct seqpkt ctl[NCTL];
 	struct loop_io ready; /* apid writes a byte there */
 	struct loop_signal chld, term, intr, hup;
+	struct loop_timer reap; /* where SIGCHLD alone is not enough */
 	bool was_ready, core_ready, stopping, reloading, failed;
 	bool site_due;	       /* privd rules is to take other ranges */
 	struct stat keys_file; /* as the core has read it */
@@ -565,13 +566,11 @@ say_end(const struct monitor *m, enum who w, int status)
 }
 
 static void
-on_chld(struct loop_signal *w, int signo)
+reap(struct monitor *m)
 {
-	struct monitor *m = container_of(w, struct monitor, chld);
 	int status;
 	pid_t pid;
 
-	(void)signo;
 	/* Orphans of ours, whole sandboxes among them, are reaped in passing */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		for (int i = 0; i < NCHILDREN; i++)
@@ -580,6 +579,22 @@ on_chld(struct loop_signal *w, int signo)
 				m->pid[i] = -1;
 			}
 	tend(m);
+}
+
+static void
+on_chld(struct loop_signal *w, int signo)
+{
+	(void)signo;
+	reap(container_of(w, struct monitor, chld));
+}
+
+static void
+on_reap_time(struct loop_timer *w)
+{
+	struct monitor *m = container_of(w, struct monitor, reap);
+
+	loop_timer_start(m->loop, w, os_reap_ms);
+	reap(m);
 }
 
 /* --- signals
@@ -693,6 +708,9 @@ watch_signals(struct monitor *m)
 	m->term.on_signal = m->intr.on_signal = on_term;
 	m->hup.on_signal = on_hup;
 	loop_signal_start(m->loop, &m->chld, SIGCHLD);
+	m->reap.on_time = on_reap_time;
+	if (os_reap_ms != 0)
+		loop_timer_start(m->loop, &m->reap, os_reap_ms);
 	loop_signal_start(m->loop, &m->term, SIGTERM);
 	loop_signal_start(m->loop, &m->intr, SIGINT);
 	loop_signal_start(m->loop, &m->hup, SIGHUP);

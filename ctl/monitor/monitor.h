@@ -7,6 +7,7 @@
 #define CTL_MONITOR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -29,6 +30,8 @@ int os_subreaper(struct err *e);
  * and death with the monitor.  After that, os_confine().  Both may use
  * nothing that a fork of a single-threaded process may not; 0 or -1 and errno.
  */
+/* How often to look for orphans that ended without a word; 0: none does. */
+extern const uint64_t os_reap_ms;
 int os_drop_bounding(void);
 int os_die_with_parent(void);
 int os_no_new_privs(void);

@@ -18,6 +18,14 @@
 
 #define LOOPBACK "lo0"
 
+/*
+ * Who ends while its parent does may be neither the parent's to tell of nor a
+ * zombie yet when it is handed to us (exit1() in sys/kern/kern_exit.c): then
+ * no SIGCHLD comes.  A jail's end kills all of its processes at once, so that
+ * is usual; and what is left is a jail that cannot go.
+ */
+const uint64_t os_reap_ms = 500;
+
 int
 os_subreaper(struct err *e)
 {

@@ -6,6 +6,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+const uint64_t os_reap_ms = 0;
+
 int
 os_subreaper(struct err *e)
 {
