@@ -12,14 +12,15 @@
 
 #include "base/err.h"
 #include "ctl/priv/spawn_msg.h"
+#include "ctl/substrate/uuid.h"
 
 struct disk_meta {
 	struct spawn_ref ref;
 	char id[SPAWN_ID_MAX];
 	char template_id[SPAWN_TEMPLATE_MAX];
-	char boot_id[37]; /* of the host, when it was written */
-	uint64_t limit;	  /* bytes, on top of the template */
-	bool keep;	  /* wanted after the end of its processes */
+	char boot_id[UUID_TEXT]; /* of the host, when it was written */
+	uint64_t limit;		 /* bytes, on top of the template */
+	bool keep;		 /* wanted after the end of its processes */
 };
 
 enum {

@@ -53,17 +53,15 @@ host_check(struct substrate *s, struct err *e)
 
 /* As a UUID is written; without it two boots could not be told apart. */
 static int
-boot_id(char to[JAILS_UUID], struct err *e)
+boot_id(char to[UUID_TEXT], struct err *e)
 {
-	unsigned char b[16];
-	size_t len = sizeof(b), at = 0;
+	unsigned char b[UUID_BYTES];
+	size_t len = sizeof(b);
 
 	if (sysctlbyname("kern.boot_id", b, &len, NULL, 0) < 0 ||
 	    len != sizeof(b))
 		return err_sys(e, "kern.boot_id");
-	for (size_t i = 0; i < sizeof(b); i++)
-		at += (size_t)snprintf(to + at, JAILS_UUID - at, "%s%02x",
-		    i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
+	uuid_text(b, to);
 	return 0;
 }
 

@@ -1,6 +1,5 @@
 #include "roots.h"
 
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,22 +11,6 @@
 #include "base/own.h"
 
 /* The files that say who a sandbox is, written before anybody is in it. */
-
-int
-root_uuid(char to[ROOTS_UUID], struct err *e)
-{
-	unsigned char b[16];
-	size_t at = 0;
-
-	if (getrandom(b, sizeof(b), 0) != sizeof(b))
-		return err_sys(e, "random bytes");
-	b[6] = (b[6] & 0x0f) | 0x40;
-	b[8] = (b[8] & 0x3f) | 0x80;
-	for (size_t i = 0; i < sizeof(b); i++)
-		at += (size_t)snprintf(to + at, ROOTS_UUID - at, "%s%02x",
-		    i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
-	return 0;
-}
 
 /* The template's own is replaced, whatever it is: nothing is written through
  * a link. */
@@ -44,23 +27,6 @@ write_file(int etc, const char *name, const char *text, struct err *e)
 	if (fd < 0 || write(fd, text, len) != (ssize_t)len ||
 	    fchmod(fd, 0644) < 0)
 		return err_sys(e, "etc/%s", name);
-	return 0;
-}
-
-/* Without the dashes of a UUID. */
-static int
-machine_id(char to[40], struct err *e)
-{
-	char uuid[ROOTS_UUID] = "";
-	size_t n = 0;
-
-	if (root_uuid(uuid, e) < 0)
-		return -1;
-	for (const char *p = uuid; *p != '\0'; p++)
-		if (*p != '-')
-			to[n++] = *p;
-	to[n++] = '\n';
-	to[n] = '\0';
 	return 0;
 }
 
@@ -82,10 +48,10 @@ open_etc(const struct disk *d, const char *id, struct err *e)
 static int
 write_linux(int etc, const char *id, struct err *e)
 {
-	char name[SPAWN_ID_MAX + 2], machine[40];
+	char name[SPAWN_ID_MAX + 2], machine[UUID_MACHINE_ID];
 
 	(void)snprintf(name, sizeof(name), "%s\n", id);
-	if (machine_id(machine, e) < 0 ||
+	if (uuid_machine_id(machine, e) < 0 ||
 	    write_file(etc, "machine-id", machine, e) < 0)
 		return -1;
 	return write_file(etc, "hostname", name, e);
@@ -116,7 +82,7 @@ root_identity(
 }
 
 uint32_t
-root_hostid(const char uuid[ROOTS_UUID])
+root_hostid(const char uuid[UUID_TEXT])
 {
 	return (uint32_t)strtoul(uuid, NULL, 16); /* up to the first dash */
 }

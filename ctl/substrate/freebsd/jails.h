@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "ctl/priv/spawn_msg.h"
 
-enum { JAILS_PREFIX_MAX = 24, JAILS_NAME_MAX = 80, JAILS_UUID = 37 };
+enum { JAILS_PREFIX_MAX = 24, JAILS_NAME_MAX = 80 };
 
 struct jails {
 	char prefix[JAILS_PREFIX_MAX];

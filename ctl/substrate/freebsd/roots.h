@@ -13,11 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ctl/substrate/uuid.h"
 #include "disk.h"
 
 enum {
 	ROOTS_RULESET = 4, /* devfsrules_jail of /etc/defaults/devfs.rules */
-	ROOTS_UUID = 37,
 };
 
 enum root_abi { ROOT_FREEBSD, ROOT_LINUX };
@@ -56,9 +56,7 @@ int root_unmount(const struct disk *d, const char *id, struct err *e);
  */
 int root_identity(
     const struct disk *d, const char *id, const struct conf *cf, struct err *e);
-/* A random UUID, version 4: for a jail's host.hostuuid. */
-int root_uuid(char to[ROOTS_UUID], struct err *e);
-/* For its host.hostid. */
-uint32_t root_hostid(const char uuid[ROOTS_UUID]);
+/* For a jail's host.hostid, of its host.hostuuid. */
+uint32_t root_hostid(const char uuid[UUID_TEXT]);
 
 #endif

@@ -94,11 +94,11 @@ static int
 make_jail(const struct substrate *s, int slot_jid, const struct spawn_create *c,
     struct err *e)
 {
-	char path[DISK_PATH_MAX], uuid[ROOTS_UUID];
+	char path[DISK_PATH_MAX], uuid[UUID_TEXT];
 	struct jails_spec spec = { .id = c->id, .path = path, .uuid = uuid };
 	int jid;
 
-	if (disk_root(s->disk, c->id, path, e) < 0 || root_uuid(uuid, e) < 0)
+	if (disk_root(s->disk, c->id, path, e) < 0 || uuid_random(uuid, e) < 0)
 		return -1;
 	spec.hostid = root_hostid(uuid);
 	jid = jails_make_tenant(&s->jails, c->ref, &spec, e);

@@ -31,8 +31,8 @@ struct substrate {
 	bool ipv6;
 	uint32_t mtu;
 	int ncpus;
-	cpuset_t cpus;		  /* that this process may use */
-	char boot_id[JAILS_UUID]; /* the host's */
+	cpuset_t cpus;		 /* that this process may use */
+	char boot_id[UUID_TEXT]; /* the host's */
 	bool racct;
 	char limits[160];
 	/* Of coppice-capture; 0: there is no such user. */

@@ -5,28 +5,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/own.h"
+#include "ctl/substrate/uuid.h"
 
 /* The files that say who a sandbox is, written before anybody is in it. */
-
-int
-sub_uuid(char to[SUB_UUID], struct err *e)
-{
-	unsigned char b[16];
-	size_t at = 0;
-
-	if (getrandom(b, sizeof(b), 0) != sizeof(b))
-		return err_sys(e, "random bytes");
-	b[6] = (b[6] & 0x0f) | 0x40;
-	b[8] = (b[8] & 0x3f) | 0x80;
-	for (size_t i = 0; i < sizeof(b); i++)
-		at += (size_t)snprintf(to + at, SUB_UUID - at, "%s%02x",
-		    i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
-	return 0;
-}
 
 static int
 write_file(int etc, const char *name, const char *text, struct err *e)
@@ -37,23 +21,6 @@ write_file(int etc, const char *name, const char *text, struct err *e)
 
 	if (fd < 0 || write(fd, text, len) != (ssize_t)len)
 		return err_sys(e, "etc/%s", name);
-	return 0;
-}
-
-/* Without the dashes of a UUID. */
-static int
-machine_id(char to[40], struct err *e)
-{
-	char uuid[SUB_UUID] = "";
-	size_t n = 0;
-
-	if (sub_uuid(uuid, e) < 0)
-		return -1;
-	for (const char *p = uuid; *p != '\0'; p++)
-		if (*p != '-')
-			to[n++] = *p;
-	to[n++] = '\n';
-	to[n] = '\0';
 	return 0;
 }
 
@@ -77,10 +44,11 @@ identity_prepare(const struct substrate *s, const char *name, struct err *e)
 {
 	/* Slot 0 has no sandbox: its second address is the resolver's. */
 	const struct np_addr at = { s->cf.net4.addr + 1, NP_V4 };
-	char resolv[NP_ADDR_TEXT + 16], machine[40], dns[NP_ADDR_TEXT];
+	char resolv[NP_ADDR_TEXT + 16], machine[UUID_MACHINE_ID],
+	    dns[NP_ADDR_TEXT];
 	autoclose int etc = open_etc(&s->disk, name, e);
 
-	if (etc < 0 || machine_id(machine, e) < 0)
+	if (etc < 0 || uuid_machine_id(machine, e) < 0)
 		return -1;
 	(void)snprintf(
 	    resolv, sizeof(resolv), "nameserver %s\n", np_addr_text(at, dns));

@@ -168,10 +168,10 @@ static int
 own_boot_id(struct err *e)
 {
 	static const char at[] = ROOT_EVE "/proc/sys/kernel/random/boot_id";
-	char id[SUB_UUID], path[sizeof(ROOT_IDS) + SUB_UUID];
+	char id[UUID_TEXT], path[sizeof(ROOT_IDS) + UUID_TEXT];
 	int fd, rc;
 
-	if (sub_uuid(id, e) < 0)
+	if (uuid_random(id, e) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), ROOT_IDS "/%s", id);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);

@@ -13,11 +13,11 @@
 
 #include "cgroup.h"
 #include "ctl/substrate/substrate.h"
+#include "ctl/substrate/uuid.h"
 #include "disk.h"
 
 enum {
 	SUB_IDS = 65536, /* in each sandbox */
-	SUB_UUID = 37,
 	SUB_STALE_MAX = 2,
 };
 
@@ -52,8 +52,8 @@ struct substrate {
 	bool ipv6;
 	uint32_t mtu;
 	int ncpus;
-	cpu_set_t cpus;		/* that this process may use */
-	char boot_id[SUB_UUID]; /* the host's */
+	cpu_set_t cpus;		 /* that this process may use */
+	char boot_id[UUID_TEXT]; /* the host's */
 	/* Closing takes a grace period: when nobody waits. */
 	int stale[SUB_STALE_MAX];
 	bool attach; /* layers must hang somewhere: an older kernel */
@@ -77,8 +77,6 @@ struct slot_made {
 };
 
 uint32_t sub_id_base(const struct substrate *s, uint32_t slot);
-/* identity.c: a random UUID, version 4. */
-int sub_uuid(char to[SUB_UUID], struct err *e);
 
 /* root.c: leaves the host's files behind. */
 int root_enter(struct substrate *s, const char *envd_path, struct err *e);

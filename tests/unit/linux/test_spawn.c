@@ -76,10 +76,10 @@ processors_rotate(void)
 static void
 ids_are_random(void)
 {
-	char a[SUB_UUID], b[SUB_UUID];
+	char a[UUID_TEXT], b[UUID_TEXT];
 	struct err e;
 
-	CHECK(sub_uuid(a, &e) == 0 && sub_uuid(b, &e) == 0);
+	CHECK(uuid_random(a, &e) == 0 && uuid_random(b, &e) == 0);
 	CHECK(strlen(a) == 36 && a[14] == '4' && strchr("89ab", a[19]) != NULL);
 	CHECK(strcmp(a, b) != 0);
 }
