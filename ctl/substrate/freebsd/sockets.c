@@ -19,12 +19,12 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "ctl/substrate/conns.h"
 #include "io/seqpkt.h"
 #include "link/freebsd/visit.h"
 #include "link/link.h"
 
 enum {
-	SOCKETS_MAX = 65536,
 	DUMP_FIRST = 64 * 1024,
 	DUMP_MOST = 64 * 1024 * 1024,
 	/* Of those that Linux numbers: spawn_socket.state is of one kind. */
@@ -94,12 +94,6 @@ sub_sockets(struct substrate *s, const struct sub_unit *u, uint32_t family,
 /* --- listing ----------------------------------------------------------------
  */
 
-struct list {
-	struct np_addr own4, own6;
-	struct spawn_socket *v;
-	uint32_t n, cap;
-};
-
 struct dump {
 	char *buf;
 	size_t cap, len;
@@ -153,42 +147,6 @@ state_of(int t_state)
 	return t_state >= 0 && (size_t)t_state < countof(states)
 		   ? states[t_state]
 		   : 0;
-}
-
-static struct np_addr
-unmapped(uint8_t family, const uint8_t *b)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	if (family == 4)
-		return np_addr_from_bytes(NP_V4, b);
-	if (memcmp(b, mapped, sizeof(mapped)) == 0)
-		return np_addr_from_bytes(NP_V4, b + sizeof(mapped));
-	return np_addr_from_bytes(NP_V6, b);
-}
-
-/* It never leaves the sandbox: itself, or nowhere yet. */
-static bool
-is_inside(const struct list *l, struct np_addr a)
-{
-	const struct np_addr own = a.family == NP_V4 ? l->own4 : l->own6;
-
-	if (a.n == 0 || (own.n != 0 && a.n == own.n))
-		return true;
-	return a.family == NP_V4 ? a.n >> 24 == IN_LOOPBACKNET : a.n == 1;
-}
-
-static int
-grow(struct list *l, struct err *e)
-{
-	uint32_t cap = l->cap == 0 ? 64 : l->cap * 2;
-	void *p = realloc(l->v, cap * sizeof(l->v[0]));
-
-	if (p == NULL)
-		return err_sys(e, "sockets");
-	l->v = p;
-	l->cap = cap;
-	return 0;
 }
 
 /* false: no connection. */
@@ -247,19 +205,15 @@ first(const struct dump *d)
 }
 
 static int
-collect(const struct dump *d, struct list *l, struct err *e)
+collect(const struct dump *d, struct conns *l, struct err *e)
 {
 	size_t at = first(d);
 	struct spawn_socket s;
 	struct xtcpcb x;
 
-	while (l->n < SOCKETS_MAX && next(d, &at, &x)) {
-		if (!describe(&x, &s) || is_inside(l, unmapped(s.family, s.to)))
-			continue;
-		if (l->n == l->cap && grow(l, e) < 0)
+	while (next(d, &at, &x))
+		if (describe(&x, &s) && conns_add(l, &s, e) < 0)
 			return -1;
-		l->v[l->n++] = s;
-	}
 	return 0;
 }
 
@@ -268,13 +222,12 @@ sub_connected(struct substrate *s, const struct sub_unit *u,
     struct spawn_socket **out, uint32_t *n, struct err *e)
 {
 	struct dump d = { .buf = NULL };
-	struct list l = { .n = 0 };
 	struct link_addr own;
+	struct conns l;
 	int rc;
 
 	link_addr(u->ref.slot, &s->cf.net4, s->ipv6 ? &s->cf.net6 : NULL, &own);
-	l.own4 = own.sb4;
-	l.own6 = own.sb6;
+	conns_init(&l, &own);
 	rc = dump(u, &d, e);
 	if (rc == 0)
 		rc = collect(&d, &l, e);

@@ -21,10 +21,10 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "ctl/substrate/conns.h"
 #include "link/link.h"
 
 enum {
-	SOCKETS_MAX = 65536,
 	DUMP_BYTES = 32 * 1024,
 	/* Who listens is no flow; who waits for stray segments has no owner. */
 	TCP_STATES = 1 << TCP_ESTABLISHED | 1 << TCP_SYN_SENT |
@@ -35,12 +35,6 @@ enum {
 struct ask {
 	struct nlmsghdr h;
 	struct inet_diag_req_v2 r;
-};
-
-struct list {
-	struct np_addr own4, own6;
-	struct spawn_socket *v;
-	uint32_t n, cap;
 };
 
 /* --- talking to the kernel ------------------------------------------------ */
@@ -104,50 +98,14 @@ hear(int fd, void *buf, size_t cap, struct err *e)
 
 /* --- listing -------------------------------------------------------------- */
 
-static struct np_addr
-unmapped(uint8_t family, const uint8_t *b)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	if (family == 4)
-		return np_addr_from_bytes(NP_V4, b);
-	if (memcmp(b, mapped, sizeof(mapped)) == 0)
-		return np_addr_from_bytes(NP_V4, b + sizeof(mapped));
-	return np_addr_from_bytes(NP_V6, b);
-}
-
-/* It never leaves the sandbox: itself, or nowhere yet. */
-static bool
-is_inside(const struct list *l, struct np_addr a)
-{
-	const struct np_addr own = a.family == NP_V4 ? l->own4 : l->own6;
-
-	if (a.n == 0 || (own.n != 0 && a.n == own.n))
-		return true;
-	return a.family == NP_V4 ? a.n >> 24 == IN_LOOPBACKNET : a.n == 1;
-}
-
 static int
-grow(struct list *l, struct err *e)
-{
-	uint32_t cap = l->cap == 0 ? 64 : l->cap * 2;
-	void *p = realloc(l->v, cap * sizeof(l->v[0]));
-
-	if (p == NULL)
-		return err_sys(e, "sockets");
-	l->v = p;
-	l->cap = cap;
-	return 0;
-}
-
-static int
-add(struct list *l, const struct nlmsghdr *h, struct err *e)
+add(struct conns *l, const struct nlmsghdr *h, struct err *e)
 {
 	struct inet_diag_msg d;
-	struct spawn_socket *s;
+	struct spawn_socket s;
 	size_t bytes;
 
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(d)) || l->n == SOCKETS_MAX)
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(d)))
 		return 0;
 	memcpy(&d, h + 1, sizeof(d));
 	/*
@@ -156,10 +114,7 @@ add(struct list *l, const struct nlmsghdr *h, struct err *e)
 	 */
 	if (d.idiag_inode == 0)
 		return 0;
-	if (l->n == l->cap && grow(l, e) < 0)
-		return -1;
-	s = &l->v[l->n];
-	*s = (struct spawn_socket){
+	s = (struct spawn_socket){
 		.family = d.idiag_family == AF_INET6 ? 6 : 4,
 		.proto = IPPROTO_TCP,
 		.state = d.idiag_state,
@@ -167,17 +122,15 @@ add(struct list *l, const struct nlmsghdr *h, struct err *e)
 		.from_port = ntohs(d.id.idiag_sport),
 		.dev = d.id.idiag_if <= UINT8_MAX ? (uint8_t)d.id.idiag_if : 0,
 	};
-	bytes = s->family == 4 ? 4 : 16;
-	memcpy(s->to, d.id.idiag_dst, bytes);
-	memcpy(s->from, d.id.idiag_src, bytes);
-	memcpy(s->cookie, d.id.idiag_cookie, sizeof(s->cookie));
-	if (!is_inside(l, unmapped(s->family, s->to)))
-		l->n++;
-	return 0;
+	bytes = s.family == 4 ? 4 : 16;
+	memcpy(s.to, d.id.idiag_dst, bytes);
+	memcpy(s.from, d.id.idiag_src, bytes);
+	memcpy(s.cookie, d.id.idiag_cookie, sizeof(s.cookie));
+	return conns_add(l, &s, e);
 }
 
 static int
-dump(int fd, uint8_t family, struct list *l, struct err *e)
+dump(int fd, uint8_t family, struct conns *l, struct err *e)
 {
 	const struct inet_diag_req_v2 r = {
 		.sdiag_family = family,
@@ -213,13 +166,12 @@ sub_connected(struct substrate *s, const struct sub_unit *u,
 {
 	autoclose int fd = open_inside(s, u, e);
 	struct link_addr own;
-	struct list l = { .n = 0 };
+	struct conns l;
 
 	if (fd < 0)
 		return -1;
 	link_addr(u->ref.slot, &s->cf.net4, s->ipv6 ? &s->cf.net6 : NULL, &own);
-	l.own4 = own.sb4;
-	l.own6 = own.sb6;
+	conns_init(&l, &own);
 	/* Of the IPv6 family where IPv4 is mapped into it, too. */
 	if (dump(fd, AF_INET, &l, e) < 0 ||
 	    (s->ipv6 && dump(fd, AF_INET6, &l, e) < 0)) {
