@@ -350,7 +350,7 @@ layers: tests ## who includes whom, against tools/layers.txt
 	$(Q)awk -f tools/layers.awk tools/layers.txt \
 	    $$(find $O -name '*.d' -not -path '*/envd/*')
 
-csrc = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+csrc = $(shell git ls-files --cached --others --exclude-standard "*.c" "*.h" ":!kmod/src" ":!kmod/uapi")
 fmt: ## clang-format on what git knows
 	$(Q)clang-format-14 -i $(csrc)
 fmt-check:
