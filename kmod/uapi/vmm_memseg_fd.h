@@ -64,4 +64,17 @@ struct vm_memseg_fd {
 
 _Static_assert(sizeof(struct vm_memseg_fd) == 64, "its size is the interface");
 
+#ifdef _KERNEL
+struct thread;
+struct vm;
+struct vm_mem_seg;
+struct vnode;
+
+/* Segments exclusively locked and all vCPUs frozen, for all but the last. */
+int	vm_alloc_memseg_fd(struct vm *vm, const struct vm_memseg_fd *msf,
+	    struct thread *td);
+void	vm_memseg_fd_shared(struct vm_mem_seg *seg);
+void	vm_memseg_fd_release(struct vnode *vp);
+#endif /* _KERNEL */
+
 #endif /* !_DEV_VMM_MEMSEG_FD_H_ */
