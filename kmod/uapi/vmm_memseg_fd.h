@@ -67,13 +67,18 @@ _Static_assert(sizeof(struct vm_memseg_fd) == 64, "its size is the interface");
 #ifdef _KERNEL
 struct thread;
 struct vm;
-struct vm_mem_seg;
+struct vm_object;
 struct vnode;
 
-/* Segments exclusively locked and all vCPUs frozen, for all but the last. */
+/* Segments exclusively locked and all vCPUs frozen. */
 int	vm_alloc_memseg_fd(struct vm *vm, const struct vm_memseg_fd *msf,
 	    struct thread *td);
-void	vm_memseg_fd_shared(struct vm_mem_seg *seg);
+
+/* What that is made of, whatever a release's segments look like. */
+int	vm_memseg_fd_check(const struct vm_memseg_fd *msf);
+int	vm_memseg_fd_object(struct thread *td, const struct vm_memseg_fd *msf,
+	    struct vnode **vpp, struct vm_object **objp);
+void	vm_memseg_fd_shared(struct vm_object *obj);
 void	vm_memseg_fd_release(struct vnode *vp);
 #endif /* _KERNEL */
 

@@ -11,7 +11,6 @@
 #include <dev/vmm/vmm_memseg_fd.h>
 
 #include "vmmapi.h"
-#include "internal.h"
 
 int
 vm_memseg_fd_version(void)
@@ -36,5 +35,5 @@ vm_alloc_memseg_fd(struct vmctx *ctx, int segid, int fd, off_t off, size_t len)
 		.len = len,
 	};
 
-	return (ioctl(ctx->fd, VM_ALLOC_MEMSEG_FD, &msf));
+	return (ioctl(vm_get_device_fd(ctx), VM_ALLOC_MEMSEG_FD, &msf));
 }

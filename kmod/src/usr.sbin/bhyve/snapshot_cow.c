@@ -6,21 +6,24 @@
  *
  * A checkpoint has low memory and high memory one after the other, and so has
  * the one segment of a virtual machine without NUMA domains: the file is the
- * segment, from its first byte to its last.
+ * segment, from its first byte to its last.  (Before 15.0 only as long as there
+ * is no high memory.)
  *
  * Whoever asks for this counts on memory for many guests, so that nothing here
  * falls back to reading the file.  Whether a kernel can do it is to be asked
  * before: sysctl hw.vmm.memseg_fd.
  */
 
-#include <sys/types.h>
+#include <sys/param.h>
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#if __FreeBSD_version >= 1500000
 #include <dev/vmm/vmm_mem.h>
+#endif
 #include <dev/vmm/vmm_memseg_fd.h>
 #include <vmmapi.h>
 
@@ -34,8 +37,7 @@
 /* What stands in the way before the kernel is asked. */
 static void
 cow_check(struct vmctx *ctx, const char *file,
-    const struct restore_state *rstate, const struct vm_mem_domain *doms,
-    int ndoms)
+    const struct restore_state *rstate, size_t memsize, int ndomains)
 {
 	int version;
 
@@ -43,14 +45,21 @@ cow_check(struct vmctx *ctx, const char *file,
 		errx(EXIT_ERROR, "snapshot.cow: the memory of %s is to be wired"
 		    " (-S, memory.wired), which would copy all of %s",
 		    vm_get_name(ctx), file);
-	if (ndoms != 1)
+	if (ndomains != 1)
 		errx(EXIT_ERROR, "snapshot.cow: %s is to have %d NUMA domains;"
 		    " memory that a file backs has one", vm_get_name(ctx),
-		    ndoms);
-	if (rstate->vmmem_len != doms[0].size)
+		    ndomains);
+	if (rstate->vmmem_len != memsize)
 		errx(EXIT_ERROR, "snapshot.cow: %s has %zu bytes, but the"
 		    " memory of %s %zu", file, rstate->vmmem_len,
-		    vm_get_name(ctx), doms[0].size);
+		    vm_get_name(ctx), memsize);
+#if __FreeBSD_version < 1500000
+	/* There the segment has a gap below 4 GB, which a file has not. */
+	if (memsize > vm_get_lowmem_limit(ctx))
+		errx(EXIT_ERROR, "snapshot.cow: %s is to have more than %u MB;"
+		    " memory that a file backs has not, before FreeBSD 15.0",
+		    vm_get_name(ctx), vm_get_lowmem_limit(ctx) >> 20);
+#endif
 	version = vm_memseg_fd_version();
 	if (version < VM_MEMSEG_FD_VERSION)
 		errx(EXIT_ERROR, "snapshot.cow: this kernel cannot back guest"
@@ -83,14 +92,14 @@ cow_refused(struct vmctx *ctx, const char *file)
 
 void
 snapshot_cow_init(struct vmctx *ctx, const char *file,
-    struct restore_state *rstate, const struct vm_mem_domain *doms, int ndoms)
+    struct restore_state *rstate, size_t memsize, int ndomains)
 {
 
 	if (!get_config_bool_default("snapshot.cow", false))
 		return;
-	cow_check(ctx, file, rstate, doms, ndoms);
+	cow_check(ctx, file, rstate, memsize, ndomains);
 	if (vm_alloc_memseg_fd(ctx, VM_SYSMEM, rstate->vmmem_fd, 0,
-	    doms[0].size) != 0)
+	    memsize) != 0)
 		cow_refused(ctx, file);
 	rstate->vmmem_cow = true;
 }

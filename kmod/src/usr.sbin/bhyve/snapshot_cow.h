@@ -6,9 +6,9 @@
 #define	_SNAPSHOT_COW_H_
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct restore_state;
-struct vm_mem_domain;
 struct vmctx;
 
 /*
@@ -17,8 +17,7 @@ struct vmctx;
  * finds that it is there.  Exits when it cannot be done.
  */
 void	snapshot_cow_init(struct vmctx *ctx, const char *file,
-	    struct restore_state *rstate, const struct vm_mem_domain *doms,
-	    int ndoms);
+	    struct restore_state *rstate, size_t memsize, int ndomains);
 
 /* Is the file of that name the memory of a running virtual machine? */
 bool	snapshot_cow_busy(int fddir, const char *file);

@@ -40,17 +40,23 @@
 #include <vm/vm_extern.h>
 #include <vm/vm_object.h>
 
-#include <dev/vmm/vmm_mem.h>
 #include <dev/vmm/vmm_memseg_fd.h>
+#if __FreeBSD_version >= 1500000
+#include <dev/vmm/vmm_mem.h>
 #include <dev/vmm/vmm_vm.h>
+#else
+/* One segment of system memory, which only user land has a name for. */
+#define	VM_SYSMEM	0
+#define	VM_MAXSYSMEM	1
+#endif
 
 SYSCTL_DECL(_hw_vmm);
 SYSCTL_INT(_hw_vmm, OID_AUTO, memseg_fd, CTLFLAG_RD | CTLFLAG_MPSAFE,
     SYSCTL_NULL_INT_PTR, VM_MEMSEG_FD_VERSION,
     "Version of VM_ALLOC_MEMSEG_FD, guest memory that a file backs");
 
-static int
-memseg_fd_check(const struct vm_memseg_fd *msf)
+int
+vm_memseg_fd_check(const struct vm_memseg_fd *msf)
 {
 
 	if (msf->version != VM_MEMSEG_FD_VERSION || msf->flags != 0)
@@ -98,6 +104,39 @@ memseg_fd_vnode(struct thread *td, int fd, struct vnode **vpp)
 }
 
 /*
+ * The file itself, referenced: not a stacked file system's view of it, which
+ * may be unmounted before us and takes what it knows of text along.
+ */
+static int
+memseg_fd_lowest(struct vnode *vp, struct vnode **lvpp)
+{
+#if __FreeBSD_version >= 1500000
+	return (VOP_GETLOWVNODE(vp, lvpp, FREAD));
+#else
+	vm_object_t obj;
+	int error;
+
+	/* The view has the object of the file, and that knows its vnode. */
+	error = vn_lock(vp, LK_SHARED);
+	if (error != 0)
+		return (error);
+	*lvpp = NULL;
+	obj = vp->v_object;
+	if (obj != NULL) {
+		VM_OBJECT_RLOCK(obj);
+		*lvpp = vm_object_vnode(obj);
+		VM_OBJECT_RUNLOCK(obj);
+	}
+	if (*lvpp != NULL)
+		vref(*lvpp);
+	else
+		error = ENODEV;
+	VOP_UNLOCK(vp);
+	return (error);
+#endif
+}
+
+/*
  * Make the file immutable, and see that it is long enough, in that order.
  */
 static int
@@ -132,14 +171,15 @@ vm_memseg_fd_release(struct vnode *vp)
 }
 
 /*
- * On success *objp is the file's object and *vpp its vnode, both referenced,
- * and the vnode held as text: vm_memseg_fd_release() undoes that.
+ * On success *objp is an object that shadows the file's, and *vpp the file's
+ * vnode, referenced and held as text: vm_memseg_fd_release() undoes that.
  */
-static int
-memseg_fd_object(struct thread *td, const struct vm_memseg_fd *msf,
+int
+vm_memseg_fd_object(struct thread *td, const struct vm_memseg_fd *msf,
     struct vnode **vpp, vm_object_t *objp)
 {
 	struct vnode *lvp, *vp;
+	vm_object_t obj;
 	vm_ooffset_t off;
 	vm_prot_t maxprot;
 	boolean_t writecounted;
@@ -148,12 +188,7 @@ memseg_fd_object(struct thread *td, const struct vm_memseg_fd *msf,
 	error = memseg_fd_vnode(td, msf->fd, &vp);
 	if (error != 0)
 		return (error);
-
-	/*
-	 * The file itself, not a stacked file system's view of it: that may be
-	 * unmounted before us, and takes what it knows of text along.
-	 */
-	error = VOP_GETLOWVNODE(vp, &lvp, FREAD);
+	error = memseg_fd_lowest(vp, &lvp);
 	if (error == 0) {
 		error = memseg_fd_hold(lvp, msf->off + msf->len, td->td_ucred);
 		if (error != 0)
@@ -168,38 +203,11 @@ memseg_fd_object(struct thread *td, const struct vm_memseg_fd *msf,
 	maxprot = VM_PROT_READ;
 	writecounted = FALSE;
 	error = vm_mmap_vnode(td, msf->len, VM_PROT_READ, &maxprot, &flags,
-	    vp, &off, objp, &writecounted);
-	if (error != 0)
+	    vp, &off, &obj, &writecounted);
+	if (error != 0) {
 		vm_memseg_fd_release(lvp);
-	else
-		*vpp = lvp;
-out:
-	vrele(vp);
-	return (error);
-}
-
-int
-vm_alloc_memseg_fd(struct vm *vm, const struct vm_memseg_fd *msf,
-    struct thread *td)
-{
-	struct vm_mem_seg *seg;
-	struct vnode *vp;
-	vm_object_t obj;
-	vm_ooffset_t off;
-	int error;
-
-	vm_assert_memseg_xlocked(vm);
-
-	error = memseg_fd_check(msf);
-	if (error != 0)
-		return (error);
-	seg = &vm_mem(vm)->mem_segs[msf->segid];
-	if (seg->object != NULL)
-		return (EEXIST);
-
-	error = memseg_fd_object(td, msf, &vp, &obj);
-	if (error != 0)
-		return (error);
+		goto out;
+	}
 
 	/*
 	 * Not charged to anyone's swap limit, as guest memory is not.  The
@@ -207,13 +215,40 @@ vm_alloc_memseg_fd(struct vm *vm, const struct vm_memseg_fd *msf,
 	 */
 	off = msf->off;
 	vm_object_shadow(&obj, &off, msf->len, NULL, false);
-	seg->object = obj;
+	vm_memseg_fd_shared(obj);
+	*objp = obj;
+	*vpp = lvp;
+out:
+	vrele(vp);
+	return (error);
+}
+
+#if __FreeBSD_version >= 1500000
+/* Before 15.0 segments are private to vmm.c, and this is there. */
+int
+vm_alloc_memseg_fd(struct vm *vm, const struct vm_memseg_fd *msf,
+    struct thread *td)
+{
+	struct vm_mem_seg *seg;
+	int error;
+
+	vm_assert_memseg_xlocked(vm);
+
+	error = vm_memseg_fd_check(msf);
+	if (error != 0)
+		return (error);
+	seg = &vm_mem(vm)->mem_segs[msf->segid];
+	if (seg->object != NULL)
+		return (EEXIST);
+
+	error = vm_memseg_fd_object(td, msf, &seg->vnode, &seg->object);
+	if (error != 0)
+		return (error);
 	seg->len = msf->len;
 	seg->sysmem = true;
-	seg->vnode = vp;
-	vm_memseg_fd_shared(seg);
 	return (0);
 }
+#endif
 
 /*
  * OBJ_ONEMAPPING would say that one map entry at most maps the object.  With
@@ -225,12 +260,10 @@ vm_alloc_memseg_fd(struct vm *vm, const struct vm_memseg_fd *msf,
  * entry before, since the vCPUs are frozen and the segments locked.
  */
 void
-vm_memseg_fd_shared(struct vm_mem_seg *seg)
+vm_memseg_fd_shared(vm_object_t obj)
 {
 
-	if (seg->vnode == NULL)
-		return;
-	VM_OBJECT_WLOCK(seg->object);
-	vm_object_clear_flag(seg->object, OBJ_ONEMAPPING);
-	VM_OBJECT_WUNLOCK(seg->object);
+	VM_OBJECT_WLOCK(obj);
+	vm_object_clear_flag(obj, OBJ_ONEMAPPING);
+	VM_OBJECT_WUNLOCK(obj);
 }
