@@ -91,7 +91,8 @@ dirs.site      := ctl/site
 dirs.api       := ctl/api
 dirs.testlib   := tests/lib
 dirs.tools     := tools
-modules := testlib tools api sandbox monitor priv substrate site link proxy egress envd code capture http npcmd \
+dirs.kmod      := kmod/model kmod/test
+modules := testlib kmod tools api sandbox monitor priv substrate site link proxy egress envd code capture http npcmd \
            npjson netpolicy io base
 
 srcs = $(filter-out %_main.c, \
