@@ -234,6 +234,13 @@ vm_alloc_memseg_fd(struct vm *vm, const struct vm_memseg_fd *msf,
 
 	vm_assert_memseg_xlocked(vm);
 
+	/*
+	 * Without it, bhyve may go on reading a page that the guest has
+	 * written.  A kernel that lacks it does not load this module.
+	 */
+	if (!vm_fault_shared_shadow)
+		return (EOPNOTSUPP);
+
 	error = vm_memseg_fd_check(msf);
 	if (error != 0)
 		return (error);
