@@ -70,7 +70,13 @@ void frame_take(int fd, frame_heard *heard, void *arg);
  * without their link layer. */
 int frame_log(int place, unsigned group);
 void frame_log_take(int fd, frame_heard *heard, void *arg);
-/* One processor for all that follows: packets keep their order then. */
+/* One processor for all that follows: packets keep their order then, on Linux. */
 void frame_one_cpu(void);
+/*
+ * Comes back when all that was sent through these sockets, and whatever
+ * answered it on the way or at its end, is where it goes.  What a packet
+ * filter says to a sender apart: pf sends that from a thread of its own.
+ */
+void frame_drain(void);
 
 #endif

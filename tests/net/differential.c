@@ -6,8 +6,8 @@
  *
  * The last three are places (tests/lib/frame.h).  Runs on the host; starts
  * PRIVD with CONF, to which it adds an operator's ranges.  Slot 1 is the
- * sandbox, slot 2 the witness, whose packet follows each policy's and says
- * when all of them have come to where they go (frames.c).  POLICIES (100) and
+ * sandbox, slot 2 the witness, whose packet follows each policy's, when all
+ * of them have come to where they go (frames.c).  POLICIES (100) and
  * FLOWS (48, for each) may be set in the environment, and SEED repeats a run.
  * A third as many flows again are those of the policy before, with the same
  * ports: they are judged anew.
@@ -56,7 +56,7 @@ struct world {
 	size_t nsent;
 	uint16_t sport;
 	bool witness_seen;
-	unsigned packets, passed, wrong, tenant;
+	unsigned packets, passed, wrong, late, tenant;
 };
 
 static struct world w;
@@ -283,9 +283,11 @@ heard(void *arg, const uint8_t *f, size_t n, bool incoming)
 	bool internet = *(const bool *)arg;
 	uint32_t t = n < 60 ? 0 : token_in(f + 14, n - 14);
 
-	(void)incoming;
 	if (internet && t != 0 && t == w.token)
 		w.witness_seen = true;
+	/* After it has been counted as one that did not come. */
+	if (incoming && t != 0 && t < w.first && (internet || is_echo_reply(f)))
+		w.late++;
 	if (t < w.first || t >= w.first + w.nsent)
 		return;
 	if (internet)
@@ -314,6 +316,7 @@ wait_for_witness(void)
 {
 	long end = ms_now() + PATIENCE_MS;
 
+	frame_drain();
 	w.witness_seen = false;
 	send_text(
 	    w.witness, &w.its, "ip dst=1.1.1.1 udp sport=999 data", w.token);
@@ -386,10 +389,14 @@ run(unsigned policies, size_t flows)
 		compare(&m.ir);
 		gen_unmake(&m);
 	}
+	frame_drain();
+	w.first = w.token;
+	take(w.internet, true);
+	take(w.sandbox, false);
 	printf("# seed %llu: %u policies, %u packets, %u of them allowed, %u"
-	       " wrong\n",
+	       " wrong, %u late\n",
 	    (unsigned long long)gen_seed, policies, w.packets, w.passed,
-	    w.wrong);
+	    w.wrong, w.late);
 }
 
 static void
@@ -434,5 +441,6 @@ main(int argc, char **argv)
 	run(policies, flows);
 	np_site_fini(&w.site);
 	(void)rc_stop(&w.rc);
-	return w.wrong != 0 || w.passed == 0 || w.passed == w.packets;
+	return w.wrong != 0 || w.late != 0 || w.passed == 0 ||
+	       w.passed == w.packets;
 }

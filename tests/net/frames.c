@@ -8,10 +8,11 @@
  *
  * Every end hears what comes in; through those with an interface frames are
  * sent, with VIA as the next hop's MAC and the sources as the sender's own.
- * The last end is the witness: a datagram of its own to the first end goes out
- * behind every shot, and since packets of one processor keep their order,
- * nothing of the shot is still under way when that one has come in.  So
- * "nothing arrived" is a count and not a time-out.
+ * The last end is the witness.  Behind every shot, once nothing of it is under
+ * way (frame_drain), two of its own go out: a datagram that comes in at the
+ * first end, and a SYN to an address of its own network, which is refused.
+ * When both have been told, so has all that a filter has to say about the shot.
+ * So "nothing arrived" is a count and not a time-out.
  *
  * A line on standard input is a command, one line answers it:
  *
@@ -55,7 +56,8 @@ enum {
 	GROUP = 78,
 	BATCH = 64,
 	PATIENCE_MS = 5000,
-	QUIET_MS = 100
+	QUIET_MS = 100,
+	REFUSED_PORT = 998 /* what the witness's SYN comes from */
 };
 
 struct counts {
@@ -78,7 +80,7 @@ struct end {
 static struct end ends[ENDS_MAX];
 static size_t nends;
 static char token[FRAME_TOKEN], witness_token[FRAME_TOKEN];
-static bool witness_seen;
+static bool witness_seen, witness_refused;
 static uint8_t frame[FRAME_MAX];
 
 static void __attribute__((noreturn)) die(const char *what)
@@ -123,6 +125,16 @@ is_reset(const uint8_t *ip)
 	return proto_of(ip) == IPPROTO_TCP && (inside_ip(ip)[13] & 4) != 0;
 }
 
+/* To the witness's own SYN. */
+static bool
+is_refusal(const uint8_t *ip, size_t n)
+{
+	const uint8_t *tcp = inside_ip(ip);
+
+	return n >= 40 && is_reset(ip) &&
+	       (tcp[2] << 8 | tcp[3]) == REFUSED_PORT;
+}
+
 /* Its place in a packet may hold no token; it has no business there either. */
 static bool
 is_fragment(const uint8_t *ip)
@@ -154,6 +166,10 @@ packet_in(struct end *e, const uint8_t *ip, size_t n)
 {
 	if (holds(ip, n, witness_token)) {
 		witness_seen = witness_seen || e == &ends[0];
+		return;
+	}
+	if (e == &ends[nends - 1] && is_refusal(ip, n)) {
+		witness_refused = true;
 		return;
 	}
 	if (n >= 40 && ip[0] == 0x45 && ip[9] == IPPROTO_TCP)
@@ -274,7 +290,7 @@ new_shot(void)
 	take_all();
 	(void)frame_token(++last, token);
 	(void)frame_token(++last, witness_token);
-	witness_seen = false;
+	witness_seen = witness_refused = false;
 	for (size_t i = 0; i < nends; i++) {
 		struct counts *c = &ends[i].seen;
 
@@ -291,22 +307,39 @@ ms_now(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Until the witness is there: then the shot is wherever it gets to. */
+/* Sends one of the witness's own, and waits until it is known what came of it.
+ */
 static bool
-wait_for_witness(void)
+witness_sends(const char *text, const struct end *hears, const bool *known)
 {
 	long end = ms_now() + PATIENCE_MS;
 
-	send_one(&ends[nends - 1], witness_token,
-	    "ip dst=1.1.1.1 udp sport=999 dport=9 data");
-	while (!witness_seen && ms_now() < end) {
-		struct pollfd p = { ends[0].fd, POLLIN, 0 };
+	send_one(&ends[nends - 1], witness_token, text);
+	while (!*known && ms_now() < end) {
+		struct pollfd p = { hears->fd, POLLIN, 0 };
 
 		(void)poll(&p, 1, 100);
-		take(&ends[0]);
+		take_all();
 	}
+	return *known;
+}
+
+/* Then the shot is wherever it gets to, and whoever is told has been told. */
+static bool
+wait_for_witness(void)
+{
+	char refused[80];
+	bool both;
+
+	(void)snprintf(refused, sizeof(refused),
+	    "ip dst=10.78.255.255 tcp sport=%d dport=9 data", REFUSED_PORT);
+	frame_drain();
+	both = witness_sends("ip dst=1.1.1.1 udp sport=999 dport=9 data",
+		   &ends[0], &witness_seen) &&
+	       witness_sends(refused, &ends[nends - 1], &witness_refused);
+	frame_drain();
 	take_all();
-	return witness_seen;
+	return both;
 }
 
 static void

@@ -1,4 +1,5 @@
 #include "lib/frame.h"
+#include "lib/freebsd/frame_os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,11 +67,11 @@ set_interface(void *arg)
 }
 
 int
-frame_socket(int place, const char *interface)
+frame_bpf(int place, const char *interface, unsigned size)
 {
 	struct bind_it b = { .fd = open(
 				 "/dev/bpf", O_RDWR | O_NONBLOCK | O_CLOEXEC) };
-	unsigned size = BUFFER, on = 1, link = 0, in = BPF_D_IN;
+	unsigned on = 1, link = 0, in = BPF_D_IN;
 
 	if (b.fd < 0)
 		die("/dev/bpf");
@@ -84,6 +85,15 @@ frame_socket(int place, const char *interface)
 	    ioctl(b.fd, BIOCSDIRECTION, &in) < 0 || ioctl(b.fd, BIOCFLUSH) < 0)
 		die(interface);
 	return b.fd;
+}
+
+int
+frame_socket(int place, const char *interface)
+{
+	int fd = frame_bpf(place, interface, BUFFER);
+
+	frame_fence_add(fd, place, interface);
+	return fd;
 }
 
 struct ask_mac {
@@ -154,7 +164,10 @@ frame_take(int fd, frame_heard *heard, void *arg)
 		for (ssize_t at = 0; at < n;) {
 			const struct bpf_hdr *h = (const void *)(b + at);
 
-			heard(arg, b + at + h->bh_hdrlen, h->bh_caplen, true);
+			if (!frame_is_fence(
+				b + at + h->bh_hdrlen, h->bh_caplen))
+				heard(arg, b + at + h->bh_hdrlen, h->bh_caplen,
+				    true);
 			at += (ssize_t)BPF_WORDALIGN(
 			    (size_t)h->bh_hdrlen + h->bh_caplen);
 		}
