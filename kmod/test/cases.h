@@ -33,6 +33,9 @@ void case_host_outlives_map(struct world *w);
 void case_view_in_child(struct world *w);
 void case_views_race(struct world *w);
 
+/* cases_neighbours.c */
+void case_neighbours_race(struct world *w);
+
 /* cases_files.c */
 void case_two_machines(struct world *w);
 void case_many_machines(struct world *w);
