@@ -29,4 +29,7 @@ extern const struct meter meter_descriptors;
 void run_rounds(const struct machine_ops *ops, const char *dir, unsigned rounds,
     const struct meter *meters, size_t nmeters, struct tally *t);
 
+/* A table of what a page costs; it judges nothing. */
+void run_costs(const struct machine_ops *ops, const char *dir, struct tally *t);
+
 #endif
