@@ -4,7 +4,7 @@
  * A kernel maps a few pages around the one that the host touched, as far as it
  * has them.  While it looks, the guest may write one of them on another CPU:
  * the host must not be left with the golden page, which no later write of the
- * guest would take away.  vm_fault_prefault() of FreeBSD 15 did leave it, for
+ * guest would take away.  FreeBSD did leave it (vm_fault_prefault()), for
  * nine of 163,840 pages on two CPUs; patch 0001 of the series.
  */
 #include <fcntl.h>
