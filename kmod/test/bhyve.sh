@@ -8,6 +8,7 @@
 # default /var/tmp, is where the checkpoints go.  On a kernel without the patch
 # it looks at what bhyve says then, and at nothing else.
 set -u
+# shellcheck disable=SC3045 # its sh has it
 ulimit -c 0 # bhyve may abort when its machine is destroyed under it
 export LC_ALL=C
 
@@ -88,6 +89,7 @@ goes_on() {
 # interrupted: counts without a gap, and every slice has the sum that it had.
 # A clone alone may begin within a line, and any may end so.
 one_story() {
+	# shellcheck disable=SC2046 # names have no spaces
 	lines $(printf '%s.out ' "$@") | awk '
 	function number(hex,   i, n) {
 		for (i = 9; i <= 16; i++)
@@ -140,7 +142,7 @@ refused() {
 	end x
 }
 
-suspend() { # NAME CHECKPOINT
+put_away() { # NAME CHECKPOINT
 	bhyvectl --vm="$vm$1" --suspend="$work/$2" && soon ended "$1" &&
 	    [ "$(cat "$1".rc)" = 5 ] && gone "$1"
 }
@@ -151,7 +153,7 @@ golden() {
 	start first
 	soon has_lines first 50
 	say $? "a guest that was loaded runs: $(cat first.err)"
-	suspend first golden
+	put_away first golden
 	say $? "a suspended guest ends with 5: $(cat first.rc)"
 	[ "$(stat -f %z golden)" = $mem ]
 	say $? "a checkpoint is as long as memory: $(stat -f %z golden)"
@@ -181,6 +183,7 @@ clones() {
 		soon has_lines c$i 4 && one_story first c$i
 		say $? "clone $i goes on where the first stopped: $(cat c$i.err)"
 	done
+	# shellcheck disable=SC2009 # what they take is of interest
 	ps -axo rss,command | grep "[b]hyve: $vm"
 	end c3 c4 c5 c6
 	soon has_lines c1 50 && one_story first c1
@@ -213,7 +216,7 @@ again() {
 	restore d1 second -o snapshot.cow=true
 	soon has_lines d1 50 && one_story d1 && has_mark d1 X
 	say $? "a clone of a clone has what that one wrote: $(cat d1.err)"
-	suspend c2 third
+	put_away c2 third
 	say $? "a clone that is suspended ends with 5"
 	restore d2 third
 	soon has_lines d2 4 && one_story first c2 d2 && has_mark d2 .
@@ -296,7 +299,7 @@ full() {
 	bhyvectl --vm="$vm"x --suspend="$work"/small/it
 	soon says x 'No space left on device' && goes_on x
 	say $? "a checkpoint that finds no room says so, and the guest goes on: $(cat x.err)"
-	suspend x room
+	put_away x room
 	say $? "where there is room, it is written"
 	umount small
 }
