@@ -117,14 +117,17 @@ drop() { # NAME
 	fi
 }
 
-# What the original printed and what its clone printed, as one: every count
-# in its turn, every slice's sum as it was the first time, and of its own area
-# '.', then BYTE.  Says "right", or what is wrong.  "\r\n" is not the guest's:
-# bhyve prints it when it suspends, in the middle of the guest's line.
-joined() { # NAME BYTE
-	cat "$work/orig.log" "$work/$1.log" |
-	    awk 'BEGIN { RS = "\r\n"; ORS = "" } { print }' | sed '$d' |
-	    awk -v byte="$2" '
+# What the original printed and what its clone printed, and its clone, as one:
+# every count in its turn, every slice's sum as it was the first time, and of
+# its own area '.', then BYTE.  Says "right", or what is wrong.  What ends in
+# "\r\n" is not the guest's: bhyve prints it when it suspends, in the middle of
+# the guest's line.
+joined() { # "NAME..." BYTE
+	for joined_name in orig $1; do
+		cat "$work/$joined_name.log"
+	done | awk 'BEGIN { RS = "\r\n"; ORS = "" } {
+		sub(/(Pausing|Restoring|Resuming) [a-z ]*\.\.\.$/, "")
+		print }' | sed '$d' | awk -v byte="$2" '
 	$1 != sprintf("%016x", NR - 1) || NF != 3 || length($0) != 35 {
 		print "line", NR ": " $0; wrong = 1; exit }
 	NR > 48 && $2 != sum[(NR - 1) % 48] {
