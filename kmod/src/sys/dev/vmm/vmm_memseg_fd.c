@@ -59,6 +59,13 @@ int
 vm_memseg_fd_check(const struct vm_memseg_fd *msf)
 {
 
+	/*
+	 * Without it, bhyve may go on reading a page that the guest has
+	 * written.  A kernel that lacks it does not load this module.
+	 */
+	if (!vm_fault_shared_shadow)
+		return (EOPNOTSUPP);
+
 	if (msf->version != VM_MEMSEG_FD_VERSION || msf->flags != 0)
 		return (EINVAL);
 	for (size_t i = 0; i < nitems(msf->spare); i++) {
@@ -233,13 +240,6 @@ vm_alloc_memseg_fd(struct vm *vm, const struct vm_memseg_fd *msf,
 	int error;
 
 	vm_assert_memseg_xlocked(vm);
-
-	/*
-	 * Without it, bhyve may go on reading a page that the guest has
-	 * written.  A kernel that lacks it does not load this module.
-	 */
-	if (!vm_fault_shared_shadow)
-		return (EOPNOTSUPP);
 
 	error = vm_memseg_fd_check(msf);
 	if (error != 0)
