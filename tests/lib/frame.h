@@ -70,7 +70,7 @@ void frame_take(int fd, frame_heard *heard, void *arg);
  * without their link layer. */
 int frame_log(int place, unsigned group);
 void frame_log_take(int fd, frame_heard *heard, void *arg);
-/* One processor for all that follows: packets keep their order then, on Linux. */
+/* One processor for all that follows: Linux keeps packets in order then. */
 void frame_one_cpu(void);
 /*
  * Comes back when all that was sent through these sockets, and whatever

@@ -35,7 +35,7 @@
  *	...+stray	and packets without the token came out somewhere
  *
  * The counts are of packets with the token and of fragments; the sender's own
- * are answers, its errors and resets apart.
+ * are answers, its errors and resets apart.  The last stray is described.
  */
 #include "lib/frame.h"
 
@@ -79,6 +79,7 @@ struct end {
 
 static struct end ends[ENDS_MAX];
 static size_t nends;
+static char odd[160]; /* the last stray, in words */
 static char token[FRAME_TOKEN], witness_token[FRAME_TOKEN];
 static bool witness_seen, witness_refused;
 static uint8_t frame[FRAME_MAX];
@@ -162,6 +163,27 @@ is_housekeeping(const uint8_t *ip, size_t n)
 }
 
 static void
+describe(const struct end *e, const uint8_t *ip, size_t n)
+{
+	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
+	const uint8_t *in = inside_ip(ip);
+	bool v4 = ip[0] >> 4 == 4;
+
+	if (in + 14 > ip + n) {
+		(void)snprintf(odd, sizeof(odd), " (at %s: short)", e->name);
+		return;
+	}
+	(void)inet_ntop(
+	    v4 ? AF_INET : AF_INET6, ip + (v4 ? 12 : 8), from, sizeof(from));
+	(void)inet_ntop(
+	    v4 ? AF_INET : AF_INET6, ip + (v4 ? 16 : 24), to, sizeof(to));
+	(void)snprintf(odd, sizeof(odd),
+	    " (at %s: protocol %u from %s to %s: %02x%02x %02x%02x ... %02x)",
+	    e->name, proto_of(ip), from, to, in[0], in[1], in[2], in[3],
+	    in[13]);
+}
+
+static void
 packet_in(struct end *e, const uint8_t *ip, size_t n)
 {
 	if (holds(ip, n, witness_token)) {
@@ -183,6 +205,7 @@ packet_in(struct end *e, const uint8_t *ip, size_t n)
 			e->seen.token++;
 	} else if (!is_housekeeping(ip, n)) {
 		e->seen.stray++;
+		describe(e, ip, n);
 	}
 }
 
@@ -370,7 +393,8 @@ answer(const struct end *from)
 	printf("%s", stray > 0 ? "+stray" : "");
 	for (size_t i = 0; i < nends; i++)
 		printf(" %s=%u", ends[i].name, ends[i].seen.token);
-	printf(" error=%u reset=%u stray=%u\n", c->error, c->reset, stray);
+	printf(" error=%u reset=%u stray=%u%s\n", c->error, c->reset, stray,
+	    stray > 0 ? odd : "");
 }
 
 /* --- commands ------------------------------------------------------------- */
