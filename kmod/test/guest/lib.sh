@@ -41,9 +41,10 @@ is() { # WHAT WANT GOT
 	fi
 }
 
-# within SECONDS COMMAND...: until it succeeds.
+# within SECONDS COMMAND...: until it succeeds.  On a machine that is emulated
+# and has to share, COP_PATIENCE is how many times longer.
 within() {
-	within_left=$(($1 * 20))
+	within_left=$(($1 * 20 * ${COP_PATIENCE:-1}))
 	shift
 	until "$@"; do
 		within_left=$((within_left - 1))
