@@ -16,26 +16,38 @@
 #define STEPS  4000
 
 /*
- * Mappings that stay behind are seen by a limit that has no room for them:
- * by bytes, since no portable call counts them. Programs under a sanitizer
- * have more than that from the start, and are not limited.
+ * Mappings that stay behind are seen by a limit that has no room for them,
+ * since no portable call counts them: 32 MiB or a little more, where the
+ * rounds map 64 in all. A program under a sanitizer has more than any limit
+ * from the start, and gets none.
  */
+static void
+leave_little_room(const struct rlimit *was)
+{
+	const size_t room = (size_t)32 << 20;
+	struct rlimit tight = *was;
+	void *p = MAP_FAILED;
+
+	for (rlim_t most = room; p == MAP_FAILED && most <= 64 * (rlim_t)room;
+	     most += room / 2) {
+		tight.rlim_cur = most;
+		if (setrlimit(RLIMIT_AS, &tight) == 0)
+			p = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANON,
+			    -1, 0);
+	}
+	if (p != MAP_FAILED)
+		(void)munmap(p, room);
+	else
+		(void)setrlimit(RLIMIT_AS, was);
+}
+
 static void
 rounds(const char *dir, struct tally *t)
 {
-	struct rlimit was, tight;
-	size_t room = (size_t)256 << 20;
-	void *p;
+	struct rlimit was;
 
 	CHECK(t, getrlimit(RLIMIT_AS, &was) == 0);
-	tight = was;
-	tight.rlim_cur = (rlim_t)2 << 30;
-	CHECK(t, setrlimit(RLIMIT_AS, &tight) == 0);
-	p = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANON, -1, 0);
-	if (p == MAP_FAILED)
-		CHECK(t, setrlimit(RLIMIT_AS, &was) == 0);
-	else
-		CHECK(t, munmap(p, room) == 0);
+	leave_little_room(&was);
 	run_rounds(&machine_model, dir, ROUNDS, &meter_descriptors, 1, t);
 	CHECK(t, setrlimit(RLIMIT_AS, &was) == 0);
 }
