@@ -46,14 +46,18 @@ check_map(const struct model *m, const struct model_map *want, bool wired)
 	if (want->segid < 0 || want->segid >= MEMSEG_MAX)
 		return EINVAL;
 	seg = &m->segs[want->segid];
-	if (seg->base == NULL || want->gpa + want->len < want->gpa)
+	if (seg->base == NULL)
+		return EINVAL;
+	if (wired && seg->file != NULL)
+		return EOPNOTSUPP;
+	if (want->gpa + want->len < want->gpa)
 		return EINVAL;
 	if (want->len == 0 || want->segoff >= seg->len ||
 	    want->len > seg->len - want->segoff)
 		return EINVAL;
 	if ((want->gpa | want->segoff | want->len) % memseg_page() != 0)
 		return EINVAL;
-	return wired && seg->file != NULL ? EOPNOTSUPP : 0;
+	return 0;
 }
 
 static bool

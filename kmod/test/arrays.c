@@ -83,14 +83,16 @@ a_map(struct a_machine *m, const struct a_map *want, bool wired, size_t page)
 {
 	const struct a_seg *seg;
 
-	if (want->segid < 0 || want->segid >= A_SEGS || want->len == 0)
+	if (want->segid < 0 || want->segid >= A_SEGS)
 		return EINVAL;
 	seg = &m->segs[want->segid];
-	if (want->segoff + want->len > seg->len ||
-	    want->gpa % page + want->segoff % page + want->len % page != 0)
+	if (seg->len == 0)
 		return EINVAL;
 	if (wired && seg->file != NULL)
 		return EOPNOTSUPP;
+	if (want->len == 0 || want->segoff + want->len > seg->len ||
+	    want->gpa % page + want->segoff % page + want->len % page != 0)
+		return EINVAL;
 	if (m->nguest == A_MAPS)
 		return ENOSPC;
 	for (unsigned i = 0; i < m->nguest; i++)
