@@ -273,6 +273,9 @@ tool.srcs  := $(foreach d,net api fault bench,$(wildcard tests/$d/*.c tests/$d/$
               $(wildcard tests/$(OS)/*.c)
 $(foreach t,$(unit.srcs) $(tool.srcs),$(eval \
   $(call testprog,$(notdir $(t:.c=)),$(t:.c=))))
+# What a kernel of that system is asked: kmod/test/run runs it.
+$(foreach t,$(wildcard kmod/test/$(OS)/*_main.c),$(eval \
+  $(call testprog,$(patsubst %_main.c,%,$(notdir $t)),$(t:.c=))))
 
 # Fuzzers need clang: libFuzzer brings main.
 fuzz.srcs := $(wildcard tests/fuzz/fuzz_*.c)

@@ -12,7 +12,7 @@ strip=${STRIP:-strip}
 # What a machine is given beside programs.
 texts() {
 	git ls-files --cached --others --exclude-standard docs tools \
-	    tests/freebsd tests/golden dataplane/code/kernels |
+	    tests/freebsd tests/golden dataplane/code/kernels kmod/test |
 		grep -v '\.[ch]$' |
 		while read -r f; do [ ! -e "$f" ] || echo "$f"; done
 }

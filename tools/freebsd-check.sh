@@ -1,11 +1,12 @@
 #!/bin/sh
 # tools/freebsd-check.sh [FILE.c...] - compiles for FreeBSD what is not Linux's.
 #
-# All of netpolicy, dataplane, ctl and tools but */linux/, as `make freebsd`
-# would, through zig, which brings FreeBSD's own headers; those of portable
-# libraries are this machine's, gathered one by one: nothing else of its
-# /usr/include may leak in.  For the oldest FreeBSD, too, what knows versions:
-# */freebsd/.  What has not changed since is not compiled again.
+# All of netpolicy, dataplane, ctl, tools and what kmod has for user land but
+# */linux/, as `make freebsd` would, through zig, which brings FreeBSD's own
+# headers; those of portable libraries are this machine's, gathered one by one:
+# nothing else of its /usr/include may leak in.  For the oldest FreeBSD, too,
+# what knows versions: */freebsd/.  What has not changed since is not compiled
+# again.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,7 +27,8 @@ gather() {
 }
 
 sources() {
-	find netpolicy dataplane ctl tools -name '*.c' "$@" | sort
+	find netpolicy dataplane ctl tools kmod/model kmod/test -name '*.c' \
+	    -not -path 'kmod/test/guest/*' "$@" | sort
 }
 
 compile() { # DIRECTORY FILE.c...

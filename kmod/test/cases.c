@@ -29,7 +29,7 @@ static const struct kcase cases[] = {
 	{ "reinit", case_reinit, NULL },
 	{ "plain-beside", case_plain_beside, NULL },
 	{ "view-in-child", case_view_in_child, "fork(2) copies the model" },
-	{ "views-race", case_views_race, "both views are one mapping" },
+	{ "race-views", case_race_views, "both views are one mapping" },
 	{ "neighbours-race", case_neighbours_race, NULL },
 	{ "two-machines", case_two_machines, NULL },
 	{ "many-machines", case_many_machines, NULL },

@@ -31,7 +31,9 @@ void case_views_across_pages(struct world *w);
 void case_host_reopened(struct world *w);
 void case_host_outlives_map(struct world *w);
 void case_view_in_child(struct world *w);
-void case_views_race(struct world *w);
+
+/* cases_race.c */
+void case_race_views(struct world *w);
 
 /* cases_neighbours.c */
 void case_neighbours_race(struct world *w);

@@ -9,8 +9,6 @@
 #include <sys/wait.h>
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <unistd.h>
 
 static enum side
@@ -196,103 +194,4 @@ case_view_in_child(struct world *w)
 		CHECK(w->t, has_golden(w, m, s, 3 * p, 3 * p, p));
 	}
 	w->ops->destroy(m);
-}
-
-/*
- * A thread writes by each view, all pages at once, each its own byte of the
- * page; the other one's it reads. What it wrote last must stand there, and of
- * the other's no less than the other said that it had written.
- */
-struct racer {
-	struct world *w;
-	struct machine *m;
-	enum side side;
-	_Atomic unsigned *done; /* by side */
-	pthread_barrier_t *start;
-	unsigned lost, stale, errors;
-};
-
-#define RACE_COUNT  12
-#define RACE_ROUNDS 24
-
-static uint64_t
-race_at(const struct racer *r, unsigned page, enum side side)
-{
-	return page * r->w->page + (side == HOST ? r->w->page / 2 : 8);
-}
-
-static void
-race_page(struct racer *r, unsigned page, unsigned count)
-{
-	unsigned char mine = (unsigned char)count, got = 0;
-	uint64_t gpa = race_at(r, page, r->side);
-	unsigned said;
-
-	/* Golden bytes are odd ones out: the first count replaces them. */
-	if (count > 1) {
-		if (peek(r->w, r->m, r->side, gpa, &got, 1) != 0)
-			r->errors++;
-		else if (got != mine - 1)
-			r->lost++;
-	}
-	if (poke(r->w, r->m, r->side, gpa, &mine, 1) != 0)
-		r->errors++;
-	said = atomic_load(&r->done[other(r->side)]);
-	gpa = race_at(r, page, other(r->side));
-	if (peek(r->w, r->m, r->side, gpa, &got, 1) != 0)
-		r->errors++;
-	else if (said > 0 && (got < said || got > RACE_COUNT))
-		r->stale++;
-}
-
-static void *
-race(void *arg)
-{
-	struct racer *r = arg;
-
-	(void)pthread_barrier_wait(r->start);
-	for (unsigned count = 1; count <= RACE_COUNT; count++) {
-		for (unsigned i = 0; i < GOLDEN_PAGES; i++)
-			race_page(r, i, count);
-		atomic_store(&r->done[r->side], count);
-	}
-	return NULL;
-}
-
-static void
-race_once(struct world *w, unsigned readers)
-{
-	_Atomic unsigned done[2] = { 0, 0 };
-	struct machine *m = machine_golden(w);
-	pthread_barrier_t start;
-	struct racer r[2] = { { w, m, GUEST, done, &start, 0, 0, 0 },
-		{ w, m, HOST, done, &start, 0, 0, 0 } };
-	pthread_t thread;
-
-	for (enum side s = GUEST; s <= HOST; s++)
-		if (readers & (1u << s))
-			CHECK(w->t,
-			    has_golden(w, m, s, 0, 0, GOLDEN_PAGES * w->page));
-	CHECK(w->t, pthread_barrier_init(&start, NULL, 2) == 0);
-	CHECK(w->t, pthread_create(&thread, NULL, race, &r[1]) == 0);
-	(void)race(&r[0]);
-	CHECK(w->t, pthread_join(thread, NULL) == 0);
-	(void)pthread_barrier_destroy(&start);
-	for (enum side s = GUEST; s <= HOST; s++) {
-		CHECK(w->t, r[s].errors == 0);
-		CHECK(w->t, r[s].lost == 0);
-		CHECK(w->t, r[s].stale == 0);
-		for (unsigned i = 0; i < GOLDEN_PAGES; i++) {
-			CHECK(w->t, has(w, m, other(s), race_at(&r[0], i, s),
-					RACE_COUNT, 1));
-		}
-	}
-	w->ops->destroy(m);
-}
-
-void
-case_views_race(struct world *w)
-{
-	for (unsigned i = 0; i < RACE_ROUNDS; i++)
-		race_once(w, i & 3);
 }
