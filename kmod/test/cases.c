@@ -30,6 +30,7 @@ static const struct kcase cases[] = {
 	{ "plain-beside", case_plain_beside, NULL },
 	{ "view-in-child", case_view_in_child, "fork(2) copies the model" },
 	{ "race-views", case_race_views, "both views are one mapping" },
+	{ "race-text", case_race_text, "its texts are for one thread" },
 	{ "neighbours-race", case_neighbours_race, NULL },
 	{ "two-machines", case_two_machines, NULL },
 	{ "many-machines", case_many_machines, NULL },

@@ -34,6 +34,7 @@ void case_view_in_child(struct world *w);
 
 /* cases_race.c */
 void case_race_views(struct world *w);
+void case_race_text(struct world *w);
 
 /* cases_neighbours.c */
 void case_neighbours_race(struct world *w);

@@ -4,8 +4,10 @@
  */
 #include "cases.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 static enum side
 other(enum side s)
@@ -110,4 +112,65 @@ case_race_views(struct world *w)
 {
 	for (unsigned i = 0; i < RACE_ROUNDS; i++)
 		race_once(w, i & 3);
+}
+
+/*
+ * Who attaches the file and who opens it for writing, again and again: one of
+ * them has it, or none. Each says so after it got the file and until before it
+ * gives it back, so that the two never say so at once.
+ */
+#define TEXT_ROUNDS 400
+
+struct text_race {
+	struct world *w;
+	_Atomic bool held, written, over;
+	unsigned got, both;
+};
+
+static void *
+writes_again(void *arg)
+{
+	struct text_race *r = arg;
+
+	while (!atomic_load(&r->over)) {
+		int fd;
+
+		if (r->w->ops->file_open_write(r->w->path, &fd) != 0)
+			continue;
+		atomic_store(&r->written, true);
+		r->both += atomic_load(&r->held);
+		r->got++;
+		atomic_store(&r->written, false);
+		r->w->ops->file_close_write(fd);
+	}
+	return NULL;
+}
+
+void
+case_race_text(struct world *w)
+{
+	struct vm_memseg_fd seg = whole_file(w, 0);
+	struct text_race r = { .w = w };
+	unsigned got = 0, both = 0, other_error = 0;
+	pthread_t thread;
+
+	CHECK(w->t, pthread_create(&thread, NULL, writes_again, &r) == 0);
+	for (unsigned i = 0; i < TEXT_ROUNDS || got == 0; i++) {
+		struct machine *m = machine_new(w);
+		int error = w->ops->alloc_fd(m, &seg);
+
+		if (error == 0) {
+			atomic_store(&r.held, true);
+			both += atomic_load(&r.written);
+			got++;
+			atomic_store(&r.held, false);
+		}
+		other_error += error != 0 && error != ETXTBSY;
+		w->ops->destroy(m);
+	}
+	atomic_store(&r.over, true);
+	CHECK(w->t, pthread_join(thread, NULL) == 0);
+	CHECK(w->t, other_error == 0);
+	CHECK(w->t, both == 0 && r.both == 0);
+	printf("# attached %u times, opened for writing %u\n", got, r.got);
 }

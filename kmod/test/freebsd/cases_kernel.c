@@ -148,6 +148,65 @@ case_mlock(struct world *w)
 	w->ops->destroy(m);
 }
 
+/*
+ * Whoever may read the file can have its pages dropped from memory, the host
+ * by its own view, too: they come back from the file, and what was written is
+ * not among them.
+ */
+static void
+case_pages_dropped(struct world *w)
+{
+	const size_t p = w->page, all = GOLDEN_PAGES * p;
+	struct machine *m = machine_golden(w);
+	void *file = mmap(NULL, all, PROT_READ, MAP_SHARED, w->fd, 0);
+
+	CHECK(w->t, file != MAP_FAILED);
+	CHECK(w->t, has_golden(w, m, HOST, 0, 0, all));
+	CHECK_IS(w->t, fill(w, m, GUEST, 0, 212, 2 * p), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		void *at = i == 0 ? file : vmm_host_at(m, 0);
+
+		CHECK(w->t, msync(at, all, MS_INVALIDATE) == 0);
+		for (enum side s = GUEST; s <= HOST; s++) {
+			CHECK(w->t, has(w, m, s, 0, 212, 2 * p));
+			CHECK(w->t,
+			    has_golden(w, m, s, 2 * p, 2 * p, all - 2 * p));
+		}
+	}
+	CHECK(w->t, munmap(file, all) == 0);
+	w->ops->destroy(m);
+}
+
+/* Of the host's view, a part is protected and a part unmapped: its own. */
+static void
+case_view_in_pieces(struct world *w)
+{
+	const size_t p = w->page, all = GOLDEN_PAGES * p;
+	struct machine *m = machine_golden(w);
+	unsigned char *view = mmap(
+	    NULL, all, PROT_READ | PROT_WRITE, MAP_SHARED, vmm_device(m), 0);
+
+	CHECK(w->t, view != MAP_FAILED);
+	for (unsigned i = 0; i < GOLDEN_PAGES; i += 2)
+		CHECK_IS(w->t,
+		    fill(w, m, GUEST, i * p, (unsigned char)(1 + i), p), 0);
+	CHECK(w->t, mprotect(view + 4 * p, 6 * p, PROT_READ) == 0);
+	CHECK(w->t, munmap(view + 12 * p, 6 * p) == 0);
+	CHECK(w->t, munmap(view, p) == 0);
+	CHECK_IS(w->t, fill(w, m, GUEST, 5 * p, 213, p), 0);
+	CHECK(w->t, view[5 * p] == 213 && view[4 * p] == 5);
+	CHECK(w->t, view[7 * p] == golden(7 * p));
+	view[19 * p] = 214;
+	CHECK(w->t, has(w, m, GUEST, 19 * p, 214, 1));
+	for (unsigned i = 0; i < GOLDEN_PAGES; i += 2)
+		CHECK(w->t, has(w, m, HOST, i * p, (unsigned char)(1 + i), p));
+	CHECK(w->t, munmap(view, all) == 0);
+	for (unsigned i = 0; i < GOLDEN_PAGES; i += 2)
+		CHECK(w->t, has(w, m, GUEST, i * p, (unsigned char)(1 + i), p));
+	CHECK(w->t, has_golden(w, m, GUEST, 7 * p, 7 * p, p));
+	w->ops->destroy(m);
+}
+
 /* A mapping lives on when its machine is gone; the file is free. */
 static void
 case_view_outlives_machine(struct world *w)
@@ -240,6 +299,8 @@ static const struct kcase cases[] = {
 	{ "shm-enodev", case_shm_enodev, NULL },
 	{ "madvise", case_madvise, NULL },
 	{ "mlock", case_mlock, NULL },
+	{ "pages-dropped", case_pages_dropped, NULL },
+	{ "view-in-pieces", case_view_in_pieces, NULL },
 	{ "view-outlives-machine", case_view_outlives_machine, NULL },
 	{ "other-mappings", case_other_mappings, NULL },
 	{ "nullfs-below", case_nullfs_below, NULL },
