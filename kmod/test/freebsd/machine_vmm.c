@@ -2,7 +2,7 @@
  * machine_vmm - a machine of vmm(4), by its ioctls, behind the functions that
  * a test uses.
  *
- * It is made and unmade by sysctls, which 14.x and 15.x both have. What
+ * It is made and unmade by sysctls, which want no other header. What
  * read(2) and write(2) of its device move goes by the nested page tables'
  * address space, as what a guest's instructions move does.
  */
@@ -52,6 +52,8 @@ vmm_missing(void)
 
 	if (sysctlbyname("hw.vmm.create", NULL, &n, NULL, 0) != 0)
 		return "vmm is not loaded";
+	if (getosreldate() < 1500000)
+		return "the cases know segments and maps of FreeBSD 15";
 	n = sizeof(version);
 	if (sysctlbyname(VM_MEMSEG_FD_SYSCTL, &version, &n, NULL, 0) != 0)
 		return "this kernel's vmm has no " VM_MEMSEG_FD_SYSCTL;
