@@ -44,12 +44,12 @@ is() { # WHAT WANT GOT
 # within SECONDS COMMAND...: until it succeeds.  On a machine that is emulated
 # and has to share, COP_PATIENCE is how many times longer.
 within() {
-	within_left=$(($1 * 20 * ${COP_PATIENCE:-1}))
+	within_left=$(($1 * 5 * ${COP_PATIENCE:-1}))
 	shift
 	until "$@"; do
 		within_left=$((within_left - 1))
 		[ "$within_left" -gt 0 ] || return 1
-		sleep 0.05
+		sleep 0.2
 	done
 }
 
@@ -100,7 +100,11 @@ clone() { # MODE NAME
 	"$loader" -e "$(vm_name "$2")" || { fail "no machine $2"; return 1; }
 	# shellcheck disable=SC2086
 	run "$2" $clone_how -r "$golden"
-	within 60 printed "$2" && return 0
+	# clones.sh measures it: look often.
+	for _ in $(seq $((3000 * ${COP_PATIENCE:-1}))); do
+		if printed "$2"; then return 0; fi
+		sleep 0.02
+	done
 	fail "clone $2 says nothing: $(head -c 300 "$work/$2.err")"
 	return 1
 }
