@@ -45,9 +45,9 @@
 #include <dev/vmm/vmm_mem.h>
 #include <dev/vmm/vmm_vm.h>
 #else
-/* One segment of system memory, which only user land has a name for. */
+/* Any segment may be system memory: its number is up to user land. */
 #define	VM_SYSMEM	0
-#define	VM_MAXSYSMEM	1
+#define	VM_MAXSYSMEM	4	/* VM_MAX_MEMSEGS of vmm.c */
 #endif
 
 SYSCTL_DECL(_hw_vmm);
