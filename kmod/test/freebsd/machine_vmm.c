@@ -204,6 +204,7 @@ map(struct machine *m, uint64_t gpa, int segid, uint64_t segoff, size_t len,
     bool wired)
 {
 	struct vm_memmap want;
+	int error;
 
 	memset(&want, 0, sizeof(want));
 	want.gpa = gpa;
@@ -212,7 +213,11 @@ map(struct machine *m, uint64_t gpa, int segid, uint64_t segoff, size_t len,
 	want.len = len;
 	want.prot = PROT_READ | PROT_WRITE | PROT_EXEC;
 	want.flags = wired ? VM_MEMMAP_F_WIRED : 0;
-	return ask(m, VM_MMAP_MEMSEG, &want);
+	error = ask(m, VM_MMAP_MEMSEG, &want);
+	/* No room is EFAULT before 15.0, whatever stands in the way. */
+	if (error == EFAULT && getosreldate() < 1500000)
+		return gpa + len < gpa ? EINVAL : ENOMEM;
+	return error;
 }
 
 static int

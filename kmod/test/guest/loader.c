@@ -115,10 +115,14 @@ write_mail(const char *name, char byte)
 {
 	struct vmctx *ctx = vm_open(name);
 	volatile char *mail;
+	char seg[64];
+	size_t len;
 
 	if (ctx == NULL)
 		err(1, "%s", name);
-	if (vm_setup_memory(ctx, GUEST_MEM_MIN, VM_MMAP_ALL) != 0)
+	/* Segment 0 is its memory; before 15.0 all of it has to be mapped. */
+	if (vm_get_memseg(ctx, 0, &len, seg, sizeof(seg)) != 0 ||
+	    vm_setup_memory(ctx, len, VM_MMAP_ALL) != 0)
 		err(1, "%s: cannot map its memory", name);
 	mail = guest_at(ctx, GUEST_MAIL, 1);
 	*mail = byte;
