@@ -124,8 +124,10 @@ step_map(struct both *x, int i)
 	struct a_map q = { below(x, GPA_PAGES) * page,
 		(1 + below(x, A_PAGES)) * page, below(x, A_PAGES) * page,
 		(int)below(x, A_SEGS) };
-	size_t len = x->machines[i].a->segs[q.segid].len;
+	struct a_machine *a = x->machines[i].a;
+	size_t len = a->segs[q.segid].len;
 	bool wired = below(x, 12) == 0;
+	int error;
 
 	if (below(x, 3) > 0 && len > 0) {
 		q.segoff = below(x, (uint32_t)(len / page)) * page;
@@ -134,10 +136,12 @@ step_map(struct both *x, int i)
 	}
 	if (below(x, 30) == 0)
 		q.gpa++;
-	compare(x, "map",
-	    x->w.ops->map(
-		x->machines[i].m, q.gpa, q.segid, q.segoff, q.len, wired),
-	    a_map(x->machines[i].a, &q, wired, page));
+	error = x->w.ops->map(
+	    x->machines[i].m, q.gpa, q.segid, q.segoff, q.len, wired);
+	/* A machine has room for so many at least, in 14.x, and for A_MAPS. */
+	if (error == ENOSPC && a->nguest >= 8 && a->nguest < A_MAPS)
+		return;
+	compare(x, "map", error, a_map(a, &q, wired, page));
 }
 
 static void

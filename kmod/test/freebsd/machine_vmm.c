@@ -52,8 +52,6 @@ vmm_missing(void)
 
 	if (sysctlbyname("hw.vmm.create", NULL, &n, NULL, 0) != 0)
 		return "vmm is not loaded";
-	if (getosreldate() < 1500000)
-		return "the cases know segments and maps of FreeBSD 15";
 	n = sizeof(version);
 	if (sysctlbyname(VM_MEMSEG_FD_SYSCTL, &version, &n, NULL, 0) != 0)
 		return "this kernel's vmm has no " VM_MEMSEG_FD_SYSCTL;
