@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "pf/emit_int.h"
+#include "pf/rules.h"
 
 #define NET4 ((np_u128)0x0a4e0000)
 #define NET6 ((np_u128)0xfd77 << 112)
@@ -97,6 +98,28 @@ nat(struct pf_out *o, const struct pf_conf *c, const struct np_prefix *net)
 	    c->uplink);
 }
 
+/*
+ * One that is about a flow has that flow's state, and meets no rule.  What is
+ * left quotes somebody else's packet, or none: no policy is about that.
+ */
+static void
+errors(struct pf_out *o, enum np_family f)
+{
+	const char *six = f == NP_V4 ? "" : "6";
+
+	pf_say(o,
+	    "block drop in quick on coppice inet%s proto icmp%s all "
+	    "icmp%s-type {",
+	    six, six, six);
+	for (unsigned v = 0; v <= UINT8_MAX; v++) {
+		const char *name = pfm_icmp_error(f, (uint8_t)v);
+
+		if (name != NULL)
+			pf_say(o, " %s", name);
+	}
+	pf_say(o, " } label \"coppice:stray%s\"\n", six);
+}
+
 int
 pf_emit_root(struct buf *b, const struct pf_conf *c, struct err *e)
 {
@@ -118,6 +141,9 @@ pf_emit_root(struct buf *b, const struct pf_conf *c, struct err *e)
 	pf_say(&o, "rdr-anchor \"coppice/*\"\n\n");
 	pf_say(&o, "block drop in quick on coppice from any to (self) "
 		   "! tagged COPPICE_DNS label \"coppice:host\"\n");
+	errors(&o, NP_V4);
+	if (c->v6)
+		errors(&o, NP_V6);
 	pf_say(&o, "anchor \"coppice/*\" in on coppice\n");
 	pf_say(&o,
 	    "block drop in quick on coppice all label \"coppice:closed\"\n");

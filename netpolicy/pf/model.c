@@ -106,6 +106,8 @@ matches(
 		return false;
 	if (r->proto != 0 && r->proto != p->proto)
 		return false;
+	if (r->has_type && r->type != p->type)
+		return false;
 	if (!host_matches(v, in, &r->src, p->src) ||
 	    !host_matches(v, in, &r->dst, p->dst))
 		return false;

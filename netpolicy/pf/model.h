@@ -33,6 +33,9 @@ struct pfm_packet {
 	int16_t proto;
 	uint16_t sport, dport;
 	bool mid; /* of TCP, and not the SYN that opens a flow */
+	/* Of ICMP.  One that is an error fits no state here: of what it quotes
+	 * this model knows nothing. */
+	uint8_t type;
 	/* What an earlier judgement said of it: "" at first */
 	char tag[PFM_TAG];
 };

@@ -37,24 +37,38 @@ add_rule(struct pfm_parser *p, struct pfm_rules *to, const struct pfm_rule *r,
 	return 0;
 }
 
+static int
+add_ports(struct pfm_parser *p, struct pfm_rules *to, struct pfm_rule *one,
+    const struct pfm_lists *lists, struct err *e)
+{
+	one->has_port = lists->nports > 0;
+	if (!one->has_port)
+		return add_rule(p, to, one, e);
+	for (size_t k = 0; k < lists->nports; k++) {
+		one->port_lo = lists->ports[k].lo;
+		one->port_hi = lists->ports[k].hi;
+		if (add_rule(p, to, one, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 pfm_add_rules(struct pfm_parser *p, struct pfm_rules *to,
     const struct pfm_rule *r, const struct pfm_lists *lists, struct err *e)
 {
 	size_t protos = lists->nprotos == 0 ? 1 : lists->nprotos;
-	size_t ports = lists->nports == 0 ? 1 : lists->nports;
+	size_t types = lists->ntypes == 0 ? 1 : lists->ntypes;
 	struct pfm_rule one = *r;
 
-	one.has_port = lists->nports > 0;
+	one.has_type = lists->ntypes > 0;
 	for (size_t i = 0; i < protos; i++) {
 		if (lists->nprotos > 0)
 			one.proto = lists->protos[i];
-		for (size_t k = 0; k < ports; k++) {
-			if (one.has_port) {
-				one.port_lo = lists->ports[k].lo;
-				one.port_hi = lists->ports[k].hi;
-			}
-			if (add_rule(p, to, &one, e) < 0)
+		for (size_t k = 0; k < types; k++) {
+			if (one.has_type)
+				one.type = lists->types[k];
+			if (add_ports(p, to, &one, lists, e) < 0)
 				return -1;
 		}
 	}

@@ -13,10 +13,13 @@ struct pfm_parser {
 	unsigned part; /* pf wants its parts in order */
 };
 
-/* Protocols and ports of one line: a rule each, protocols outside. */
+/* Protocols, types of ICMP and ports of one line: a rule each, protocols
+ * outside. */
 struct pfm_lists {
 	uint8_t protos[256];
 	size_t nprotos;
+	uint8_t types[16];
+	size_t ntypes;
 	struct {
 		uint16_t lo, hi;
 	} ports[1024];
@@ -41,6 +44,9 @@ int pfm_take_table_name(
 int pfm_take_family(struct pfm_parser *p, enum np_family *out, struct err *e);
 int pfm_take_protos(
     struct pfm_parser *p, struct pfm_lists *lists, struct err *e);
+/* icmp-type or icmp6-type: of a rule of one protocol, errors by their names. */
+int pfm_take_types(struct pfm_parser *p, const struct pfm_rule *r,
+    struct pfm_lists *lists, struct err *e);
 /* `all`, or `from X to Y [port ...]`. */
 int pfm_take_from_to(struct pfm_parser *p, struct pfm_rule *r,
     struct pfm_lists *lists, struct err *e);

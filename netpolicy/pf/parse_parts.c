@@ -154,8 +154,13 @@ proto_item(struct pfm_parser *p, struct pfm_lists *lists, struct err *e)
 		v = IPPROTO_TCP;
 	else if (pfm_lex_is(&p->l, "udp"))
 		v = IPPROTO_UDP;
+	else if (pfm_lex_is(&p->l, "icmp"))
+		v = IPPROTO_ICMP;
+	else if (pfm_lex_is(&p->l, "icmp6"))
+		v = IPPROTO_ICMPV6;
 	else if (p->l.tok != PFM_TOK_NUMBER)
-		return pfm_lex_bad(&p->l, "tcp, udp or a number is wanted", e);
+		return pfm_lex_bad(
+		    &p->l, "tcp, udp, icmp, icmp6 or a number is wanted", e);
 	else
 		v = (uint32_t)strtoul(p->l.text, NULL, 10);
 	if (v < 1 || v > UINT8_MAX)
@@ -175,6 +180,41 @@ pfm_take_protos(struct pfm_parser *p, struct pfm_lists *lists, struct err *e)
 	if (pfm_lex_next(&p->l, e) < 0)
 		return -1;
 	return take_list(p, lists, proto_item, e);
+}
+
+static int
+type_item(struct pfm_parser *p, struct pfm_lists *lists, struct err *e)
+{
+	enum np_family f = lists->protos[0] == IPPROTO_ICMP ? NP_V4 : NP_V6;
+
+	if (lists->ntypes == sizeof(lists->types))
+		return pfm_lex_bad(&p->l, "too many types", e);
+	for (unsigned v = 0; v <= UINT8_MAX; v++) {
+		const char *name = pfm_icmp_error(f, (uint8_t)v);
+
+		if (name == NULL || !pfm_lex_is(&p->l, name))
+			continue;
+		lists->types[lists->ntypes++] = (uint8_t)v;
+		return pfm_lex_next(&p->l, e);
+	}
+	return pfm_lex_bad(&p->l, "an error of ICMP is wanted", e);
+}
+
+int
+pfm_take_types(struct pfm_parser *p, const struct pfm_rule *r,
+    struct pfm_lists *lists, struct err *e)
+{
+	bool v4 = pfm_lex_is(&p->l, "icmp-type");
+
+	if (lists->ntypes > 0)
+		return pfm_lex_bad(&p->l, "said twice", e);
+	if (lists->nprotos != 1 || r->af != (v4 ? NP_V4 : NP_V6) ||
+	    lists->protos[0] != (v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+		return pfm_lex_bad(
+		    &p->l, "types are those of icmp or icmp6", e);
+	if (pfm_lex_next(&p->l, e) < 0)
+		return -1;
+	return take_list(p, lists, type_item, e);
 }
 
 static int

@@ -123,8 +123,11 @@ take_tagged(struct pfm_parser *p, struct pfm_rule *r, struct err *e)
 }
 
 static int
-take_option(struct pfm_parser *p, struct pfm_rule *r, struct err *e)
+take_option(struct pfm_parser *p, struct pfm_rule *r, struct pfm_lists *lists,
+    struct err *e)
 {
+	if (pfm_lex_is(&p->l, "icmp-type") || pfm_lex_is(&p->l, "icmp6-type"))
+		return pfm_take_types(p, r, lists, e);
 	if (pfm_lex_is(&p->l, "keep"))
 		return take_keep(p, r, e);
 	if (pfm_lex_is(&p->l, "tagged") || pfm_lex_punct(&p->l, '!'))
@@ -155,7 +158,7 @@ pfm_take_rule(struct pfm_parser *p, struct err *e)
 	    pfm_take_from_to(p, &r, &lists, e) < 0)
 		return -1;
 	while (p->l.tok != PFM_TOK_NL && p->l.tok != PFM_TOK_END)
-		if (take_option(p, &r, e) < 0)
+		if (take_option(p, &r, &lists, e) < 0)
 			return -1;
 	/* What pfctl adds: a pass rule without it keeps state all the same */
 	if (r.action == PFM_PASS)

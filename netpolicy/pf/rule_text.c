@@ -74,6 +74,38 @@ say_head(struct line *l, const struct pfm_rule *r)
 		say(l, " %s", r->af == NP_V4 ? "inet" : "inet6");
 }
 
+const char *
+pfm_icmp_error(enum np_family f, uint8_t type)
+{
+	static const char *const v4[] = { [3] = "unreach",
+		[4] = "squench",
+		[5] = "redir",
+		[11] = "timex",
+		[12] = "paramprob" };
+	static const char *const v6[] = { [1] = "unreach",
+		[2] = "toobig",
+		[3] = "timex",
+		[4] = "paramprob" };
+
+	if (f == NP_V4)
+		return type < sizeof(v4) / sizeof(v4[0]) ? v4[type] : NULL;
+	return type < sizeof(v6) / sizeof(v6[0]) ? v6[type] : NULL;
+}
+
+static void
+say_type(struct line *l, const struct pfm_rule *r)
+{
+	const char *name = pfm_icmp_error(r->af, r->type);
+
+	if (!r->has_type)
+		return;
+	say(l, " %s ", r->af == NP_V4 ? "icmp-type" : "icmp6-type");
+	if (name != NULL)
+		say(l, "%s", name);
+	else
+		say(l, "%u", r->type);
+}
+
 static void
 say_proto(struct line *l, uint8_t proto)
 {
@@ -81,6 +113,10 @@ say_proto(struct line *l, uint8_t proto)
 		say(l, " proto tcp");
 	else if (proto == IPPROTO_UDP)
 		say(l, " proto udp");
+	else if (proto == IPPROTO_ICMP)
+		say(l, " proto icmp");
+	else if (proto == IPPROTO_ICMPV6)
+		say(l, " proto icmp6");
 	else if (proto != 0)
 		say(l, " proto %u", proto);
 }
@@ -107,6 +143,7 @@ say_tail(struct line *l, const struct pfm_rule *r)
 {
 	char text[NP_ADDR_TEXT];
 
+	say_type(l, r);
 	if (r->tag[0] != '\0')
 		say(l, " tag %s", r->tag);
 	if (r->tagged[0] != '\0')
@@ -160,7 +197,8 @@ same_flags(const struct pfm_rule *a, const struct pfm_rule *b)
 {
 	return a->ret == b->ret && a->log == b->log && a->quick == b->quick &&
 	       a->not_tagged == b->not_tagged && a->keep == b->keep &&
-	       a->if_bound == b->if_bound && a->has_port == b->has_port;
+	       a->if_bound == b->if_bound && a->has_port == b->has_port &&
+	       a->has_type == b->has_type;
 }
 
 static bool
@@ -178,9 +216,10 @@ bool
 pfm_rule_same(const struct pfm_rule *a, const struct pfm_rule *b)
 {
 	return a->action == b->action && a->dir == b->dir && a->af == b->af &&
-	       a->proto == b->proto && a->port_lo == b->port_lo &&
-	       a->port_hi == b->port_hi && a->max == b->max &&
-	       a->to.n == b->to.n && a->to_port == b->to_port &&
-	       same_flags(a, b) && same_names(a, b) &&
-	       same_host(&a->src, &b->src) && same_host(&a->dst, &b->dst);
+	       a->proto == b->proto && a->type == b->type &&
+	       a->port_lo == b->port_lo && a->port_hi == b->port_hi &&
+	       a->max == b->max && a->to.n == b->to.n &&
+	       a->to_port == b->to_port && same_flags(a, b) &&
+	       same_names(a, b) && same_host(&a->src, &b->src) &&
+	       same_host(&a->dst, &b->dst);
 }

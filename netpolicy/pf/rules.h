@@ -60,7 +60,9 @@ struct pfm_rule {
 	struct pfm_host src, dst;
 	bool has_port;
 	uint16_t port_lo, port_hi; /* of dst */
-	char tag[PFM_TAG];	   /* "": none */
+	bool has_type;
+	uint8_t type;	   /* of ICMP */
+	char tag[PFM_TAG]; /* "": none */
 	char tagged[PFM_TAG];
 	bool not_tagged;
 	bool keep, if_bound;
@@ -91,6 +93,10 @@ struct pfm_table {
 	struct pfm_entry *v; /* sorted by family, length, address */
 	size_t n, cap;
 };
+
+/* pf's words for the errors of ICMP, of each family; NULL where it has none,
+ * or where the type is no error. */
+const char *pfm_icmp_error(enum np_family f, uint8_t type);
 
 /* What a text may say. */
 enum pfm_place { PFM_ROOT, PFM_CHILD };

@@ -113,25 +113,26 @@ for what in 8 13 15 17 10 42 0 14 16 18; do
 	nowhere sb1 ip dst=$no icmp type=$what data
 	nowhere sb1 ip dst=10.99.0.1 icmp type=$what data
 done
-quote() { # TO FROM HERE PORT PORT: an error about a packet from there
-	echo "ip dst=$1 icmp type=3 code=3 ip src=$2 dst=$3 udp sport=$4 dport=$5 data"
+quote() { # TO FROM HERE PORT PORT [TYPE]: an error about a packet from there
+	echo "ip dst=$1 icmp type=${6:-3} code=0 ip src=$2 dst=$3 udp sport=$4 dport=$5 data"
 }
 gets inet sb1 ip dst=$ok udp sport=40001 dport=5001 data
 gets inet sb2 ip dst=$ok udp sport=40002 dport=5002 data
 gets inet sb2 ip dst=$no udp sport=40003 dport=5003 data
-gets inet sb1 "$(quote $ok $ok "$(sb4 1)" 5001 40001)"
-# Of sandbox 2's flow, at its address and as the world sees it; of no flow.
-# pf judges an error that fits no state by its destination, as any packet: it
-# gets to an allowed one, and to nobody else.
-for to in $no 10.99.0.1 "$(sb4 2)"; do
-	nowhere sb1 "$(quote "$to" "$to" "$(sb4 2)" 5003 40003)"
-	nowhere sb1 "$(quote "$to" $ok 192.0.2.2 5002 40002)"
-	nowhere sb1 "$(quote "$to" $ok "$(sb4 1)" 5009 40009)"
+for type in 3 11 12; do
+	gets inet sb1 "$(quote $ok $ok "$(sb4 1)" 5001 40001 $type)"
 done
-ask shoot sb1 "$(quote $ok $ok "$(sb4 2)" 5002 40002)"
-came sb2 0
-ask shoot sb1 "$(quote $ok $ok 192.0.2.2 5002 40002)"
-came sb2 0
+# Of sandbox 2's flow, at its address and as the world sees it; of no flow.
+# Whether one may talk to that address does not matter.
+for type in 3 4 5 11 12; do
+	for to in $ok $no 10.99.0.1 "$(sb4 2)"; do
+		gets silent sb1 "$(quote "$to" "$to" "$(sb4 2)" 5003 40003 $type)"
+		gets silent sb1 "$(quote "$to" $ok 192.0.2.2 5002 40002 $type)"
+		gets silent sb1 "$(quote "$to" $ok "$(sb4 1)" 5009 40009 $type)"
+	done
+	gets silent sb1 "$(quote $ok $ok "$(sb4 2)" 5002 40002 $type)"
+	gets silent sb1 ip dst=$ok icmp type=$type data
+done
 # Of its own allowed flow, but sent to somebody else.
 for to in $no 10.99.0.1 "$(sb4 2)" 192.0.2.2; do
 	nowhere sb1 "$(quote "$to" $ok "$(sb4 1)" 5001 40001)"
@@ -142,16 +143,19 @@ must apply 1 + +9.9.9.9/32 deny-all
 nowhere sb1 "$(quote $ok $ok "$(sb4 1)" 5001 40001)"
 must apply 1 + +$ok6/128 deny-all
 quote6() {
-	echo "ip6 dst=$1 icmp6 type=1 code=4 ip6 src=$2 dst=$3 udp sport=$4 dport=$5 data"
+	echo "ip6 dst=$1 icmp6 type=${6:-1} code=0 ip6 src=$2 dst=$3 udp sport=$4 dport=$5 data"
 }
 gets inet sb1 ip6 dst=$ok6 icmp6 type=128 data
 nowhere sb1 ip6 dst=$no6 icmp6 type=128 data
 gets inet sb1 ip6 dst=$ok6 udp sport=40001 dport=5001 data
 gets inet sb2 ip6 dst=$ok6 udp sport=40002 dport=5002 data
-gets inet sb1 "$(quote6 $ok6 $ok6 "$(sb6 1)" 5001 40001)"
-ask shoot sb1 "$(quote6 $ok6 $ok6 "$(sb6 2)" 5002 40002)"
-came sb2 0
-nowhere sb1 "$(quote6 $no6 $ok6 "$(sb6 2)" 5002 40002)"
+for type in 1 2 3 4; do
+	gets inet sb1 "$(quote6 $ok6 $ok6 "$(sb6 1)" 5001 40001 $type)"
+	gets silent sb1 "$(quote6 $ok6 $ok6 "$(sb6 2)" 5002 40002 $type)"
+	gets silent sb1 "$(quote6 $ok6 $ok6 "$(sb6 1)" 5009 40009 $type)"
+	gets silent sb1 "$(quote6 $no6 $ok6 "$(sb6 2)" 5002 40002 $type)"
+	gets silent sb1 ip6 dst=$ok6 icmp6 type=$type data
+done
 nowhere sb1 "$(quote6 $no6 $ok6 "$(sb6 1)" 5001 40001)"
 
 row P4 "fragments: tiny, overlapping, first without ports, v6 with extension chain"

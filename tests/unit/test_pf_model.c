@@ -266,6 +266,50 @@ test_closed(const struct np_reach *open, struct err *e)
 	w_close(&w);
 }
 
+/* Errors that fit no state get nowhere, wherever they go; other messages are
+ * the policy's. */
+static void
+test_stray_errors(const struct np_reach *open, struct err *e)
+{
+	static const struct {
+		struct np_flow to;
+		const char *label;
+		uint8_t errors[6]; /* 0: no more */
+		uint8_t others[4];
+	} all[] = {
+		{ { { 0x08080808, NP_V4 }, 0, IPPROTO_ICMP }, "coppice:stray",
+		    { 3, 4, 5, 11, 12 }, { 0, 8, 13, 42 } },
+		{ { { (np_u128)0x2606 << 112, NP_V6 }, 0, IPPROTO_ICMPV6 },
+		    "coppice:stray6", { 1, 2, 3, 4 }, { 0, 128, 129, 5 } },
+	};
+	struct world w;
+	struct pfm_judged j;
+
+	CHECK(w_open(&w, 9, 15, true, open, e) == 0);
+	w.slot.reach = open;
+	CHECK(w_load(&w, &w.slot, NULL, e) == 0);
+	for (size_t i = 0; i < countof(all); i++) {
+		struct pfm_packet p = w_packet(&w, &all[i].to, 0);
+
+		for (size_t k = 0; k < countof(all[i].others); k++) {
+			p.type = all[i].others[k];
+			pf_model_judge(w.m, &p, &j);
+			CHECK(j.pass && j.keeps);
+		}
+		for (size_t k = 0; all[i].errors[k] != 0; k++) {
+			p.type = all[i].errors[k];
+			pf_model_judge(w.m, &p, &j);
+			CHECK(!j.pass && !j.ret && !j.logged);
+			CHECK(strcmp(j.label, all[i].label) == 0);
+		}
+		/* It is of ICMP alone. */
+		p.proto = IPPROTO_UDP;
+		pf_model_judge(w.m, &p, &j);
+		CHECK(j.pass);
+	}
+	w_close(&w);
+}
+
 /* One sandbox fills its own share, whatever rule lets it go. */
 static void
 test_limit(const char *body, struct err *e)
@@ -342,6 +386,7 @@ main(void)
 	w_begin(11, &site, &open, &e);
 	test_emit_limits(&e);
 	test_closed(&open.reach, &e);
+	test_stray_errors(&open.reach, &e);
 	test_limit("1.0.0.0/8", &e); /* nothing denies it: all but a port */
 	test_limit("0.0.0.0/0", &e); /* the allowed port alone */
 	for (int round = 0; round < ROUNDS && t_failed == 0; round++) {

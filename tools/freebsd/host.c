@@ -188,6 +188,7 @@ check_hooks(void)
 	static const char *const nat[] = { "rdr-anchor \"coppice/*\"" };
 	static const char *const filter[] = {
 		"label \"coppice:host\"",
+		"label \"coppice:stray\"",
 		"anchor \"coppice/*\" in on coppice",
 		"label \"coppice:closed\"",
 		"label \"coppice:inbound\"",

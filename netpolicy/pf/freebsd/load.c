@@ -175,6 +175,8 @@ put_rule(struct pf_ask *a, const struct pfm_rule *r)
 	pf_ask_u8(a, PFN_R_MATCH_TAG_NOT, r->not_tagged);
 	pf_ask_u8(a, PFN_R_AF, family_of(r->af));
 	pf_ask_u8(a, PFN_R_PROTO, r->proto);
+	if (r->has_type)
+		pf_ask_u8(a, PFN_R_TYPE, (uint8_t)(r->type + 1));
 	pf_ask_nest_end(a, nest);
 }
 

@@ -182,10 +182,10 @@ read_foreign(struct reading *x, const struct pf_attr *a)
 		{ PFN_R_MAX_SRC_CONN, "max-src-conn" },
 		{ PFN_R_DNPIPE, "dnpipe" }, { PFN_R_DNRPIPE, "dnpipe" },
 		{ PFN_R_PROB, "probability" }, { PFN_R_IF_NOT, "on !" },
-		{ PFN_R_NATPASS, "rdr pass" }, { PFN_R_TYPE, "icmp-type" },
-		{ PFN_R_CODE, "icmp-code" }, { PFN_R_ALLOW_OPTS, "allow-opts" },
-		{ PFN_R_RT, "route-to" }, { PFN_R_TOS, "tos" },
-		{ PFN_R_QNAME, "queue" }, { PFN_R_OVERLOAD, "overload" },
+		{ PFN_R_NATPASS, "rdr pass" }, { PFN_R_CODE, "icmp-code" },
+		{ PFN_R_ALLOW_OPTS, "allow-opts" }, { PFN_R_RT, "route-to" },
+		{ PFN_R_TOS, "tos" }, { PFN_R_QNAME, "queue" },
+		{ PFN_R_OVERLOAD, "overload" },
 		{ PFN_R_RCV_IFNAME, "received-on" },
 		{ PFN_R_LOGIF, "log (to)" } };
 
@@ -251,6 +251,10 @@ read_word(struct reading *x, const struct pf_attr *a)
 		break;
 	case PFN_R_PROTO:
 		r->proto = pf_attr_u8(a);
+		break;
+	case PFN_R_TYPE: /* one more than the type; 0: any */
+		r->has_type = pf_attr_u8(a) != 0;
+		r->type = (uint8_t)(pf_attr_u8(a) - r->has_type);
 		break;
 	case PFN_R_FLAGS:
 		x->flags = pf_attr_u8(a);
