@@ -43,7 +43,7 @@
  *   ENOTCAPABLE fd lacks CAP_MMAP_R
  *   EACCES      fd is not open for reading
  *   ENODEV      not a regular file, or its file system cannot map it
- *   ETXTBSY     somebody has the file open for writing
+ *   ETXTBSY     somebody has it open, or mapped, for writing
  *   EINVAL      the file ends before off + len
  *   what the file system or a MAC policy answers, and ENOMEM
  *

@@ -167,6 +167,23 @@ memseg_fd_hold(struct vnode *vp, vm_ooffset_t end, struct ucred *cred)
 	return (error);
 }
 
+/*
+ * On tmpfs a shared mapping that may write outlives the descriptor it was made
+ * from without being counted as a writer of the vnode.  Once the file is text
+ * such mappings only go.
+ */
+static bool
+memseg_fd_written(vm_object_t obj)
+{
+	bool written;
+
+	VM_OBJECT_RLOCK(obj);
+	written = (obj->flags & OBJ_SWAP) != 0 &&
+	    obj->un_pager.swp.writemappings > 0;
+	VM_OBJECT_RUNLOCK(obj);
+	return (written);
+}
+
 void
 vm_memseg_fd_release(struct vnode *vp)
 {
@@ -211,6 +228,10 @@ vm_memseg_fd_object(struct thread *td, const struct vm_memseg_fd *msf,
 	writecounted = FALSE;
 	error = vm_mmap_vnode(td, msf->len, VM_PROT_READ, &maxprot, &flags,
 	    vp, &off, &obj, &writecounted);
+	if (error == 0 && memseg_fd_written(obj)) {
+		vm_object_deallocate(obj);
+		error = ETXTBSY;
+	}
 	if (error != 0) {
 		vm_memseg_fd_release(lvp);
 		goto out;
