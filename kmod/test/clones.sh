@@ -96,7 +96,8 @@ else
 fi
 
 echo "$count clones of a guest of 64 MiB that reads 49 MiB and writes 1 MiB;"
-echo "$(sysctl -n hw.ncpu) CPUs; golden on $(df -T "$golden" | awk 'NR == 2 { print $2 }')"
+fs=$(df -T "$golden" | awk 'NR == 2 { print $2 }')
+echo "$(sysctl -n hw.ncpu) CPUs; golden on $fs"
 printf '%-5s %10s %10s %10s %9s %16s\n' mode "started" "has read" \
     "wrote" "RSS each" "first output, ms"
 printf '%-5s %10s %10s %10s %9s %16s\n' "" MiB MiB MiB MiB \

@@ -156,10 +156,9 @@ free_pages() { count_of free; }
 # alone, for a pipe's other end has objects, too.
 zones() { # NAME...
 	vmstat -z >"$work/zones"
-	for zones_name in "$@"; do
-		awk -F '[:,]' -v zone="$zones_name" '$1 == zone {
-			printf "%s %d; ", zone, $4 }' "$work/zones"
-	done
+	printf '%s\n' "$@" | awk -F '[:,]' '
+	NR == FNR { used[$1] = $4 + 0; next }
+	{ printf "%s %d; ", $1, used[$1] }' "$work/zones" -
 }
 
 finish() {
