@@ -72,7 +72,8 @@ slot_clear(const struct substrate *s, struct spawn_ref r, struct err *e)
 	int jid;
 
 	jid = jails_find(jails_name(&s->jails, r, name), e);
-	if (jid < 0)
+	/* While there is a jail to say that something is to be cleared. */
+	if (jid < 0 || epair_remove_unowned(r.slot, e) < 0)
 		return -1;
 	if (jid > 0) {
 		(void)jails_recall(jid, &t, &ignored);

@@ -117,18 +117,28 @@ create(int fd, uint32_t slot, struct err *e)
  * somebody who was killed.
  */
 static int
-create_anew(int fd, uint32_t slot, struct err *e)
+destroy_unowned(int fd, uint32_t slot, struct err *e)
 {
 	char name[IFNAMSIZ], owner[EPAIR_OWNER_MAX];
+
+	raw_name(name, slot, "a");
+	end_description(fd, name, owner, sizeof(owner));
+	if (owner[0] != '\0' || !end_exists(fd, name))
+		return 0;
+	return destroy(fd, name, e);
+}
+
+static int
+create_anew(int fd, uint32_t slot, struct err *e)
+{
+	char name[IFNAMSIZ];
 	int rc = create(fd, slot, e);
 
 	if (rc <= 0)
 		return rc;
-	raw_name(name, slot, "a");
-	end_description(fd, name, owner, sizeof(owner));
-	if (end_exists(fd, name) && owner[0] == '\0' &&
-	    destroy(fd, name, e) < 0)
+	if (destroy_unowned(fd, slot, e) < 0)
 		return -1;
+	raw_name(name, slot, "a");
 	rc = create(fd, slot, e);
 	if (rc == 1)
 		return err_set(e, ERR_BUSY, "%s exists still", name);
@@ -337,6 +347,19 @@ epair_remove(uint32_t slot, const char *owner, struct err *e)
 		if (strcmp(has, owner) == 0)
 			rc = destroy(k.in4, name, e);
 	}
+	socks_close(&k);
+	return rc;
+}
+
+int
+epair_remove_unowned(uint32_t slot, struct err *e)
+{
+	struct socks k;
+	int rc;
+
+	if (socks_open(&k, e) < 0)
+		return -1;
+	rc = destroy_unowned(k.in4, slot, e);
 	socks_close(&k);
 	return rc;
 }

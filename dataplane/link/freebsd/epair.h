@@ -19,6 +19,11 @@ enum { EPAIR_OWNER_MAX = 64 };
  * kernel: for helpers, who keep others away from the slot meanwhile.
  */
 int epair_remove(uint32_t slot, const char *owner, struct err *e);
+/*
+ * The same of one that has no owner yet: whoever made it was killed.  To make
+ * a pair takes the kernel a while, and a signal waits for it.
+ */
+int epair_remove_unowned(uint32_t slot, struct err *e);
 /* Calls fn for each pair's host end, with its owner. */
 int epair_each(
     void (*fn)(void *arg, const char *owner), void *arg, struct err *e);
