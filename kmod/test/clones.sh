@@ -8,9 +8,9 @@
 # shellcheck source-path=SCRIPTDIR source=guest/lib.sh
 . "$(dirname "$0")/guest/lib.sh"
 count=${1:-6}
-case $count in
-[1-9] | 1[0-9] | 2[0-6]) ;;
-*) skip "from 1 to 26 clones" ;;
+case $count in # one alone shares with nobody
+[2-9] | 1[0-9] | 2[0-6]) ;;
+*) skip "from 2 to 26 clones" ;;
 esac
 table=$work/table
 
@@ -87,10 +87,11 @@ original
 half copy
 if has_cow; then
 	half cow
-	# 48 of its 64 MiB are read by the guest: were they not shared, each
-	# clone had taken them.
-	true_that "cow: $cost pages is not less than a quarter of $last_cost" \
-	    [ "$cost" -lt $((last_cost / 4)) ]
+	# 49 of its 64 MiB are read by each: were they not shared, each had
+	# taken them.  Once they may be: ZFS caches files twice, and what was
+	# read before for the hash is in the other place.
+	true_that "cow: $cost pages is too near to $last_cost" \
+	    [ $((cost - 49 * 256)) -lt $((last_cost / 4)) ]
 else
 	echo "cow: not here: no sysctl hw.vmm.memseg_fd, a kernel without it"
 fi

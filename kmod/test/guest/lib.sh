@@ -23,7 +23,7 @@ golden_dir=$(mktemp -d "${COP_GOLD_DIR:-/var/tmp}/coppice-golden.XXXXXX") ||
     exit 1
 golden=$golden_dir/golden
 
-skip() { echo "$*"; exit 77; }
+skip() { rm -rf "$golden_dir" "$work"; echo "$*"; exit 77; }
 pass() { passed=$((passed + 1)); }
 fail() { failed=$((failed + 1)); echo "# $(basename "$0"): $*"; }
 
