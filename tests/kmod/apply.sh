@@ -233,8 +233,17 @@ says 'applied already: 1.0'
 untouched
 
 what='the series, taken out'
+: >"$work/before"
 apply 0 -R "$tree"
 look "$tree" >"$work/is"
+# What was built from the patched files is older than they are now.
+for path in $(cut -c 67- "$patches/pristine"); do
+	if [ -n "$(find "$tree/$path" -newer "$work/before")" ]; then
+		pass
+	else
+		fail "$path is as old as it was: make would not build it"
+	fi
+done
 fresh
 if cmp -s "$work/was" "$work/is"; then
 	pass
