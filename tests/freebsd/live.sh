@@ -41,7 +41,7 @@ must apply 1 +
 hold udp 1.1.1.1 7
 must apply 1 + deny-all
 becomes refused ended udp
-sed 's/^refused/= a denied UDP flow: refused/' "$scratch/udp" | grep =
+sed 's/^refused/= a denied UDP flow: refused/' "$scratch/udp" | grep '='
 must apply 1 +
 hold tcp 2606:4700:4700::1111 7
 must apply 1 + deny-all

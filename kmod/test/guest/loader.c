@@ -99,7 +99,7 @@ static void
 load(const char *name, size_t len)
 {
 	struct vmctx *ctx = create(name);
-	size_t n = (size_t)(guest_end - guest_begin);
+	size_t n = (uintptr_t)guest_end - (uintptr_t)guest_begin;
 
 	if (vm_setup_memory(ctx, len, VM_MMAP_ALL) != 0)
 		err(1, "%s: no %zu MiB for it", name, len / MIB);
