@@ -20,10 +20,12 @@ books() {
 	zones "VM OBJECT" VNODE swblk swpctrie
 	echo "numvnodes $(sysctl -n vfs.numvnodes)"
 }
-# Free pages, and those that the kernel's allocator keeps for itself.
+# Pages that are free or can be had: what the kernel's allocator keeps for
+# itself is given back first, and what caches a file is not lost.
 free_at_last() {
 	sysctl -q debug.uma_reclaim=2 >/dev/null # drain, each CPU's too
-	free_pages
+	buffers=$(($(sysctl -n vfs.bufspace) / $(sysctl -n hw.pagesize)))
+	echo $(($(free_pages) + $(count_of inactive) + $(count_of laundry) + buffers))
 }
 pages_back() { [ $((start_free - $(free_at_last))) -le "$slack" ]; }
 # No count may have grown: "NAME COUNT; " by "NAME COUNT; ".
