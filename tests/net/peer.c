@@ -12,9 +12,9 @@
  *	peer from SRC ADDR PORT	as udp, from another source address
  *	peer hold tcp|udp ADDR PORT	an echo every 20 ms; prints "up" after
  *				the first, then, when it ends, how; of UDP
- *				one echo may be missing, and is counted: it
- *				was on its way when its flow was closed, and
- *				only the next datagram is refused
+ *				the last echo may be missing, and is counted:
+ *				it was on its way when its flow was closed,
+ *				and only the next datagram is refused
  *	peer stream ADDR PORT SECONDS	reads the stream and checks each byte:
  *				prints bytes, or what went wrong
  *	peer hear PORT MS	counts datagrams that arrive at a port
@@ -383,8 +383,8 @@ udp(const char *from, const char *host, const char *port, size_t n)
 static int
 hold(bool is_tcp, const char *host, const char *port)
 {
-	int fd, error = 0, i, lost = 0;
-	bool up = false;
+	int fd, error = 0, i;
+	bool up = false, missing = false;
 
 	if (is_tcp)
 		error = try_connect(host, port, &fd);
@@ -397,8 +397,13 @@ hold(bool is_tcp, const char *host, const char *port)
 			error = errno;
 		else if (recv(fd, b, sizeof(b), 0) <= 0)
 			error = errno != 0 ? errno : ECONNRESET;
-		if (error == EAGAIN && !is_tcp && up && lost++ == 0)
+		/* A flow that lives on loses nothing. */
+		if (error == 0 && missing)
+			error = EAGAIN;
+		else if (error == EAGAIN && !is_tcp && up && !missing) {
+			missing = true;
 			error = 0;
+		}
 		if (error == 0 && !up) {
 			printf("up\n");
 			fflush(stdout);
@@ -406,7 +411,7 @@ hold(bool is_tcp, const char *host, const char *port)
 		}
 		wait_ms(20);
 	}
-	printf("%s after %d, %d of them not echoed\n", said(error), i, lost);
+	printf("%s after %d, %d of them not echoed\n", said(error), i, missing);
 	return 0;
 }
 
