@@ -25,13 +25,13 @@ struct monitor_options {
 
 /* Orphans of a dead child come to us. */
 int os_subreaper(struct err *e);
+/* How often to look for orphans that ended without a word; 0: none does. */
+extern const uint64_t os_reap_ms;
 /*
  * In the child, before it gives up root: no capability that could come back,
  * and death with the monitor.  After that, os_confine().  Both may use
  * nothing that a fork of a single-threaded process may not; 0 or -1 and errno.
  */
-/* How often to look for orphans that ended without a word; 0: none does. */
-extern const uint64_t os_reap_ms;
 int os_drop_bounding(void);
 int os_die_with_parent(void);
 int os_no_new_privs(void);
